@@ -1,0 +1,178 @@
+"""Certificates: what is promised is checked against what was stated, each check with its number and its tolerance.
+
+Feasibility is evaluated from the stated constraints, optimality from the programme's Lagrangian differentiated afresh,
+misreports by asking the mechanism again, payments by a second quadrature, the books by adding them up. Nothing here
+reads the derivation, and none of it shares code with the callbacks Ipopt ran on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import sympy as sp
+
+from mechdsl.accounting import constraint_slack, stated_values
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import IndexSum, Quantity, derivative
+from mechdsl.mechanism import Mechanism
+from mechdsl.outcome import Certificate, Check, Outcome
+from mechdsl.program import Constraint, Optimum, Variable
+from mechdsl.structure import Report
+
+__all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
+
+FEASIBILITY_TOLERANCE = 1e-8
+STATIONARITY_TOLERANCE = 1e-6
+GAP_TOLERANCE = 1e-8
+MONEY_TOLERANCE = 1e-9
+
+
+def certify(mechanism: Mechanism, report: Report, outcome: Outcome) -> Certificate:
+    """All checks of an outcome: the general ones, then the structure's own."""
+    checks = [
+        *feasibility(mechanism, report, outcome),
+        *optimality(mechanism, report),
+        *bookkeeping(outcome),
+    ]
+    return Certificate((*checks, *mechanism.structure.checks(mechanism, report, outcome)))
+
+
+def feasibility(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterator[Check]:
+    """Every stated constraint and bound holds: the largest violation, relative to the magnitude of the row's terms."""
+    market = mechanism.market
+    values = stated_values(market, report, outcome.allocation)
+    slack = constraint_slack(market, values)
+    for constraint in market.constraints:
+        scale = (
+            1.0
+            + np.abs(evaluate(constraint.right, values, constraint.letters))
+            + np.abs(evaluate(constraint.left, values, constraint.letters))
+        )
+        gap = np.abs(slack[constraint.name]) if constraint.relation == "==" else -slack[constraint.name]
+        relative = np.where(np.isnan(gap), -np.inf, gap) / scale
+        worst = _argmax(relative)
+        yield Check(
+            f"{constraint.name} met",
+            max(0.0, float(relative[worst])),
+            FEASIBILITY_TOLERANCE,
+            f"Worst at {_label(constraint, worst)}." if relative.ndim else "",
+        )
+    for choice in market.choices:
+        x = np.asarray(outcome.allocation[str(choice.quantity.name)])
+        letters = choice.declaration.letters
+        low, high = evaluate(choice.lower, values, letters), evaluate(choice.upper, values, letters)
+        with np.errstate(invalid="ignore"):
+            outside = np.maximum(np.where(np.isinf(low), 0, low - x), np.where(np.isinf(high), 0, x - high)) / (
+                1 + np.abs(x)
+            )
+        yield Check(f"{choice.quantity.name} within bounds", max(0.0, float(outside.max())), FEASIBILITY_TOLERANCE)
+
+
+def optimality(mechanism: Mechanism, report: Report) -> Iterator[Check]:
+    """First-order conditions of the programme at the solution, and its duality gap where it is convex.
+
+    Stationarity is relative to the larger of marginal cost and marginal benefit of each decision; at a bound only the
+    improving direction counts.
+    """
+    program = mechanism.program
+    if not isinstance(program, Optimum):
+        return
+    solution = mechanism.solve(report)
+    values = {**program.data, **mechanism.structure.parameters(mechanism.market, report),
+              **{v.quantity: solution.values[v.name] for v in program.variables}}  # fmt: skip
+    multipliers = {
+        c.name: Quantity(f"multiplier of {c.name}", tuple(a.index_set for a in c.letters), "open")
+        for c in program.constraints
+    }
+    values |= {multipliers[n]: np.asarray(m) for n, m in solution.multipliers.items()}
+    sign = 1 if program.sense == "minimize" else -1
+    benefit = sp.Add(*(_priced(c, multipliers[c.name]) for c in program.constraints))
+    worst, where = 0.0, ""
+    for variable in program.variables:
+        relative = _stationarity(variable, sign * program.objective, benefit, values)
+        place = _argmax(relative)
+        if relative[place] > worst:
+            worst = float(relative[place])
+            where = f"Worst at {variable.name}{_labels(variable.quantity, place)}."
+    yield Check("first-order conditions", worst, STATIONARITY_TOLERANCE, where)
+    yield Check(
+        "complementary slackness",
+        _complementarity(program, solution.multipliers, values, solution.objective),
+        GAP_TOLERANCE,
+        "Multiplier times slack, summed, relative to the objective.",
+    )
+    if "gap" in solution.residuals:
+        yield Check(
+            "duality gap",
+            max(0.0, solution.residuals["gap"]),
+            GAP_TOLERANCE,
+            "Relative distance to a lower bound that holds for every feasible decision.",
+        )
+
+
+def _priced(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
+    """`sum(k: multiplier[k] * (left - right))`, the constraint's part of the Lagrangian."""
+    price = multiplier[constraint.letters] if constraint.letters else multiplier
+    body = price * (constraint.left - constraint.right)
+    return IndexSum(body, constraint.letters, constraint.where) if constraint.letters else body
+
+
+def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array]) -> Array:
+    """`|marginal cost - marginal benefit| / larger of the two` for every entry, one-sided at bounds."""
+    fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
+    entry = variable.quantity[fresh] if fresh else variable.quantity
+    with np.errstate(all="ignore"):
+        cost = np.array(evaluate(derivative(objective, entry), values, fresh))
+        gain = np.array(evaluate(derivative(benefit, entry), values, fresh))
+    x = np.asarray(values[variable.quantity])
+    lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
+    scale = np.maximum(np.abs(cost), np.abs(gain))
+    with np.errstate(all="ignore"):
+        relative = np.where(scale > 0, (cost - gain) / scale, 0.0)
+    improving = np.abs(relative)
+    improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
+    improving = np.where(x >= upper, np.maximum(relative, 0), improving)
+    # At 0 both sides may be infinite or 0 * inf (a multiplier of 0 on an infinite slope): nothing pulls the decision
+    # up.
+    return np.where((x <= lower) & np.isnan(improving), 0.0, improving)
+
+
+def _complementarity(
+    program: Optimum, multipliers: Mapping[str, Array], values: Mapping[Quantity, Array], objective: float
+) -> float:
+    total = 0.0
+    for constraint in program.constraints:
+        slack = evaluate(constraint.left - constraint.right, values, constraint.letters)
+        total += float(np.sum(np.abs(np.asarray(multipliers[constraint.name]) * slack)))
+    return total / abs(objective) if objective else total
+
+
+def bookkeeping(outcome: Outcome) -> Iterator[Check]:
+    """Transfers cancel: everyone's utility adds up to values minus costs."""
+    if outcome.welfare is None or not outcome.utilities:
+        return
+    total = sum(float(np.sum(u)) for u in outcome.utilities.values())
+    scale = 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values()) + abs(outcome.welfare)
+    yield Check(
+        "accounts add up",
+        abs(total - outcome.welfare) / scale,
+        MONEY_TOLERANCE,
+        "Utilities of all layers against values minus costs.",
+    )
+
+
+def _argmax(values: Array) -> tuple[int, ...]:
+    """The place of the largest entry; NaN counts as largest, so that nothing undefined passes."""
+    values = np.where(np.isnan(values), np.inf, values)
+    return tuple(int(j) for j in np.unravel_index(int(np.argmax(values)), np.shape(values)))
+
+
+def _label(constraint: Constraint, place: tuple[int, ...]) -> str:
+    labels = [a.index_set.labels[j] for a, j in zip(constraint.letters, place, strict=True)]
+    return f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
+
+
+def _labels(quantity: Quantity, place: tuple[int, ...]) -> str:
+    labels = [s.labels[j] for s, j in zip(quantity.sets, place, strict=True)]
+    return f"[{', '.join(labels)}]" if labels else ""

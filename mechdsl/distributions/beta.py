@@ -1,0 +1,218 @@
+"""Beta(p, q), rescaled to [a, b]: incomplete beta functions from scipy, the ratios F/f by continued fraction where F underflows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import betainc, betaincc, betaincinv
+
+from mechdsl.distributions.arguments import Number, Support, bounded_support, exact
+from mechdsl.distributions.closed_forms import Rescaled, concave_change, infinite_at_top, shape_arguments, unbounded_below
+from mechdsl.distributions.distribution import Array
+from mechdsl.distributions.inversion import tail_points
+from mechdsl.distributions.regularity import Regularity, log_concave
+
+__all__ = ["Beta", "beta", "log_beta"]
+
+_HALF = 0.5
+_UNDERFLOW = 1e-250
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Beta(Rescaled):
+    """f proportional to u^(p - 1) (1 - u)^(q - 1)."""
+
+    p: float = field(compare=False)
+    q: float = field(compare=False)
+
+    def _log_pdf(self, c: Array) -> Array:
+        log_u, log_w = self._logs(c)
+        scale = -log_beta(self.p, self.q) - math.log(self.upper - self.lower)
+        density = np.full(c.shape, scale)
+        if self.p != 1:
+            density += (self.p - 1) * log_u
+        if self.q != 1:
+            density += (self.q - 1) * log_w
+        return density
+
+    def _pdf(self, c: Array) -> Array:
+        return np.exp(self._log_pdf(c))
+
+    def _cdf(self, c: Array) -> Array:
+        return _regularised(self.p, self.q, *self._shares(c))
+
+    def _survival(self, c: Array) -> Array:
+        u, w = self._shares(c)
+        return _regularised(self.q, self.p, w, u)
+
+    def _lower_ratio(self, c: Array) -> Array:
+        u, w = self._shares(c)
+        return self._ratio(self.p, self.q, u, w, self._pdf(c))
+
+    def _upper_ratio(self, c: Array) -> Array:
+        u, w = self._shares(c)
+        return self._ratio(self.q, self.p, w, u, self._pdf(c))
+
+    def _ratio(self, p: float, q: float, u: Array, w: Array, density: Array) -> Array:
+        """F/f: the quotient, unless F or f is lost to underflow or infinity near the end; then its continued fraction."""
+        tail = _regularised(p, q, u, w)
+        ratio = tail / density
+        lost = (u < _HALF) & (tail < _UNDERFLOW)
+        if lost.any():
+            ratio[lost] = (self.upper - self.lower) * u[lost] * w[lost] / p * _continued_fraction(p, q, u[lost])
+        return ratio
+
+    def _log_pdf_slope(self, c: Array) -> Array:
+        slope = np.zeros(c.shape)
+        if self.p != 1:
+            slope += (self.p - 1) / (c - self.lower)
+        if self.q != 1:
+            slope -= (self.q - 1) / (self.upper - c)
+        return slope
+
+    def _pdf_slope(self, c: Array) -> Array:
+        log_u, log_w = self._logs(c)
+        p, q, slope = self.p, self.q, np.zeros(c.shape)
+        scale = -log_beta(p, q) - 2 * math.log(self.upper - self.lower)
+        if p != 1:
+            slope += (p - 1) * np.exp(scale + _times(p - 2, log_u) + _times(q - 1, log_w))
+        if q != 1:
+            slope -= (q - 1) * np.exp(scale + _times(p - 1, log_u) + _times(q - 2, log_w))
+        return slope
+
+    def _lower_point(self, u: Array) -> Array:
+        share = self._tail_share(self.p, self.q, u)
+        return self._place(share, 1 - share)
+
+    def _upper_point(self, s: Array) -> Array:
+        share = self._tail_share(self.q, self.p, s)
+        return self._place(1 - share, share)
+
+    def _tail_share(self, p: float, q: float, probability: Array) -> Array:
+        """The distance from the end, as a share of the support, within which the given probability lies."""
+        unit = Beta("beta", (p, q), None, 0.0, 1.0, p, q)
+        guess = betaincinv(p, q, probability)
+        leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
+        start = np.where(guess > 1e-290, guess, leading)  # noqa: PLR2004
+        ends = np.zeros(start.shape), np.ones(start.shape)
+        return tail_points(unit.log_cdf, unit.inverse_reverse_hazard, probability, 0.0, *ends, start)
+
+    @property
+    def mean(self) -> float:
+        return self._stretched(self.p / (self.p + self.q))
+
+    @property
+    def variance(self) -> float:
+        total = self.p + self.q
+        return (self.upper - self.lower) ** 2 * (self.p / total) * (self.q / total) / (total + 1)
+
+    @property
+    def affine_virtual_cost(self) -> tuple[float, float] | None:
+        return (1 + 1 / self.p, -self.lower / self.p) if self.q == 1 else None
+
+    def cost_theorem(self) -> Regularity:
+        if self.q < 1:
+            return infinite_at_top()
+        if self.p >= 1:
+            return log_concave("the density is log-concave for p, q >= 1")
+        return concave_change("in t = u^p, concave in u, the density is (1 - t^(1/p))^(q - 1), log-concave for q >= 1")
+
+    def value_theorem(self) -> Regularity:
+        if self.p < 1:
+            return unbounded_below()
+        if self.q >= 1:
+            return log_concave("the density is log-concave for p, q >= 1")
+        return concave_change("the mirror image of beta(q, p) with q < 1 <= p, whose F is log-concave")
+
+    def symbolic_pdf(self, c: Any) -> Any:
+        import sympy as sp
+
+        (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
+        return u ** (p - 1) * (1 - u) ** (q - 1) / (sp.gamma(p) * sp.gamma(q) / sp.gamma(p + q)) / width
+
+    def symbolic_cdf(self, c: Any) -> Any:
+        import sympy as sp
+
+        (u, _), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
+        if q.is_Integer and q <= 12:  # noqa: PLR2004
+            terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** k for k in range(int(q)))
+            return u**p * sp.Add(*terms)
+        return sp.betainc_regularized(p, q, 0, u)
+
+    def symbolic_virtual_cost(self, c: Any) -> Any:
+        import sympy as sp
+
+        (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
+        if q.is_Integer and q <= 12:  # noqa: PLR2004
+            constant = sp.gamma(p) * sp.gamma(q) / sp.gamma(p + q)
+            terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** (k + 1 - q) for k in range(int(q)))
+            return c + width * u * sp.gammasimp(constant) * sp.Add(*terms)
+        return c + self.symbolic_cdf(c) / self.symbolic_pdf(c)
+
+
+def beta(p: Number, q: Number, on: Support | None = None) -> Beta:
+    """Beta(p, q) rescaled to [a, b]."""
+    stated, lower, upper = bounded_support(on, "beta", (0, 1))
+    first, second = shape_arguments((p, q), ("p", "q"), "beta")
+    return Beta("beta", (p, q), stated, lower, upper, first, second)
+
+
+def log_beta(p: float, q: float) -> float:
+    """log B(p, q) without the cancellation of log-gammas at large arguments (Stirling's series for their differences)."""
+    small, large = min(p, q), max(p, q)
+    if large < 10:  # noqa: PLR2004
+        return math.log(math.gamma(p)) - math.log(math.gamma(p + q)) + math.log(math.gamma(q))
+    tail = _stirling(large) - _stirling(small + large)
+    if small < 10:  # noqa: PLR2004
+        return (
+            math.log(math.gamma(small)) - (large - _HALF) * math.log1p(small / large) - small * math.log(small + large)
+            + small + tail
+        )
+    total = small + large
+    return (
+        _HALF * math.log(2 * math.pi / large) + (small - _HALF) * math.log(small / total)
+        - large * math.log1p(small / large) + _stirling(small) + tail
+    )
+
+
+def _stirling(x: float) -> float:
+    """log Gamma(x) minus (x - 1/2) log x - x + log(2 pi)/2, for x >= 10."""
+    y = 1 / (x * x)
+    series = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+    return sum(coefficient * y**k for k, coefficient in enumerate(series)) / x
+
+
+def _regularised(p: float, q: float, u: Array, w: Array) -> Array:
+    """I_u(p, q), u + w = 1, from the smaller of the two shares."""
+    low = u <= _HALF
+    if low.all():
+        return np.asarray(betainc(p, q, u))
+    return np.where(low, betainc(p, q, u), betaincc(q, p, w))
+
+
+def _continued_fraction(p: float, q: float, u: Array) -> Array:
+    """`1/(1 + d1/(1 + d2/(1 + ...)))`, with which F = u f (1 - u)/p times it; converges fast below the mean.
+
+    Source: DLMF 8.17.22, evaluated by the modified Lentz method.
+    """
+    numerator, denominator = np.ones_like(u), 1 - (p + q) * u / (p + 1)
+    denominator = 1 / denominator
+    value = denominator.copy()
+    for m in range(1, 500):
+        even = m * (q - m) * u / ((p + 2 * m - 1) * (p + 2 * m))
+        odd = -(p + m) * (p + q + m) * u / ((p + 2 * m) * (p + 2 * m + 1))
+        for coefficient in (even, odd):
+            denominator = 1 / (1 + coefficient * denominator)
+            numerator = 1 + coefficient / numerator
+            change = denominator * numerator
+            value = value * change
+        if (np.abs(change - 1) < 1e-16).all():  # noqa: PLR2004
+            break
+    return value
+
+
+def _times(factor: float, x: Array) -> Array:
+    return factor * x if factor else np.zeros(x.shape)

@@ -1,0 +1,79 @@
+"""Quantiles where there is no formula for them: Newton's method on log F, safeguarded by a bracket, many at once.
+
+Steps are taken in the logarithm of the distance to the end of the support: near it F is a power of that distance, for
+which one step is exact, however small the probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["tail_points"]
+
+_Array = npt.NDArray[np.float64]
+
+
+def tail_points(
+    log_tail: Callable[[_Array], _Array],
+    ratio: Callable[[_Array], _Array],
+    probabilities: _Array,
+    origin: float,
+    near: _Array,
+    far: _Array,
+    start: _Array,
+) -> _Array:
+    """The points c between `near` and `far` at which `log_tail(c) = log(probabilities)`.
+
+    Args:
+        log_tail: log F (or log(1 - F)), growing with the distance from `origin`.
+        ratio: F/f (or (1 - F)/f), the inverse of the derivative of `log_tail` in that distance.
+        probabilities: targets in (0, 1), shape (N,).
+        origin: the end of the support where the tail is 0, possibly infinite.
+        near: bracket on the side of `origin`, shape (N,); likewise `far`.
+        start: first guesses, shape (N,).
+
+    Returns:
+        points, shape (N,), to the last few bits.
+    """
+    target = np.log(probabilities)
+    away = 1.0 if origin < far[0] or origin == -math.inf else -1.0
+    points = np.where((start - near) * (far - start) > 0, start, 0.5 * (near + far))
+    near, far = near.copy(), far.copy()
+    active = np.arange(len(points))
+    for _ in range(200):
+        c = points[active]
+        excess = log_tail(c) - target[active]
+        near[active] = np.where(excess <= 0, c, near[active])
+        far[active] = np.where(excess >= 0, c, far[active])
+        moved = _step(c, excess, ratio(c), origin, away)
+        inside = (moved - near[active]) * (far[active] - moved) > 0
+        moved = np.where(excess == 0, c, np.where(inside, moved, _between(near[active], far[active], origin)))
+        points[active] = moved
+        settled = np.abs(moved - c) <= 2 * np.spacing(np.abs(c))
+        active = active[~settled]
+        if not active.size:
+            break
+    return points
+
+
+def _step(c: _Array, excess: _Array, ratio: _Array, origin: float, away: float) -> _Array:
+    """Newton's step for log F, in log |c - origin| where the end is finite."""
+    if math.isinf(origin):
+        return c - away * excess * ratio
+    distance = np.abs(c - origin)
+    return origin + away * distance * np.exp(np.clip(-excess * ratio / distance, -700.0, 700.0))
+
+
+def _between(near: _Array, far: _Array, origin: float) -> _Array:
+    """A point of the bracket: the middle, or the middle in decades where the bracket spans many of them."""
+    middle = 0.5 * (near + far)
+    if math.isinf(origin):
+        return middle
+    inner, outer = np.abs(near - origin), np.abs(far - origin)
+    spread = np.maximum(inner, 1e-12 * outer)
+    decades = origin + np.sign(far - origin) * np.sqrt(spread * outer)
+    return np.where(outer > 16 * inner, decades, middle)

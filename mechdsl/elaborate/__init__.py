@@ -1,0 +1,65 @@
+"""File -> Model: names resolved, ranges checked, formulas in sympy, data in arrays; every mistake found in one run.
+
+One `RegimeNames` and one `RegimeBuilder` work for each regime, on the file's own statements followed by the regime's;
+what they find wrong is gathered and raised together. Texts become formulas in `expressions`, and nowhere else in the
+program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from mechdsl import syntax_tree as tree
+from mechdsl.elaborate.names import RegimeNames
+from mechdsl.elaborate.regime import RegimeBuilder
+from mechdsl.elaborate.tables import Override
+from mechdsl.elaborate.values import Folder
+from mechdsl.elaborate.whole import claim_mistakes, experiment_mistakes, repeated_names
+from mechdsl.errors import Diagnostic, MechError, Source
+from mechdsl.market import Market, Model
+
+__all__ = ["Override", "elaborate"]
+
+
+def elaborate(
+    file: tree.File,
+    source: Source,
+    folder: Path | None = None,
+    overrides: Sequence[Override] = (),
+    report: Sequence[Override] = (),
+    seed: int = 0,
+) -> Model:
+    """The model a file states.
+
+    Args:
+        file: as parsed.
+        source: its text, for messages.
+        folder: where csv files may lie.
+        overrides: replace params, after the file's own `set`s.
+        report: entries of the report (`--at`), on top of the file's own.
+        seed: of params drawn with `~`.
+
+    Raises:
+        MechError: with everything found wrong in any regime.
+    """
+    diagnostics: list[Diagnostic] = list(repeated_names(file))
+    shared = tuple(s for s in file.statements if not isinstance(s, tree.RegimeStatement))
+    regimes = [s for s in file.statements if isinstance(s, tree.RegimeStatement)]
+    plans = [(r.name.id, r.title or "", r.body) for r in regimes] or [("main", "", ())]
+    markets: dict[str, Market] = {}
+    for name, title, body in plans:
+        names = RegimeNames(shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics)
+        market = RegimeBuilder(names, tuple(report)).market(name, title)
+        if market is not None:
+            markets[name] = market
+    claims = tuple(s for s in file.statements if isinstance(s, tree.ClaimStatement))
+    experiments = tuple(s for s in file.statements if isinstance(s, tree.ExperimentStatement))
+    if markets:
+        first, known = next(iter(markets.values())), tuple(name for name, _, _ in plans)
+        diagnostics += [*claim_mistakes(claims, known, first), *experiment_mistakes(experiments, known, first)]
+    errors = [d for d in diagnostics if d.severity == "error"]
+    if errors:
+        raise MechError(errors, source)
+    return Model(file, source, MappingProxyType(markets), claims, experiments, tuple(dict.fromkeys(diagnostics)))

@@ -1,0 +1,517 @@
+"""Expressions of a text to formulas: names looked up, indices checked, sizes bounded. The only door from text to sympy.
+
+Nothing is ever handed to sympy as text. A mistake is recorded and stands in the formula as a placeholder, so that one
+run finds them all. Exact arithmetic is bounded before it is done: `9^9^9^9` is refused, not computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Protocol
+
+import sympy as sp
+
+from mechdsl import syntax_tree as tree
+from mechdsl.errors import Diagnostic, Span, did_you_mean
+from mechdsl.formula import (
+    Entry,
+    IndexProduct,
+    IndexSet,
+    IndexSum,
+    Letter,
+    Quantity,
+    letters_of,
+    quantities,
+    rename_letters,
+)
+
+__all__ = ["FUNCTIONS", "Names", "Resolver", "Scope", "label_text"]
+
+MAX_NODES = 20_000  # of one formula, `let`s inlined
+MAX_POWER_BITS = 4_096  # of an exact power of numbers
+
+# Name -> (least, greatest number of arguments, what it builds).
+FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
+    "exp": (1, 1, sp.exp),
+    "log": (1, 1, sp.log),
+    "sqrt": (1, 1, sp.sqrt),
+    "abs": (1, 1, sp.Abs),
+    "min": (2, 50, sp.Min),
+    "max": (2, 50, sp.Max),
+}
+_STATISTICS = ("mean", "lower", "upper")
+_OF_STATES = ("precision",)
+_RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne,
+}  # fmt: skip
+
+
+class Names(Protocol):
+    """What a resolver asks of its surroundings; the elaborator answers lazily."""
+
+    def quantity(self, name: str, span: Span) -> Quantity | None: ...
+    def let(self, name: str, span: Span) -> tuple[tuple[Letter, ...], sp.Expr, int] | None: ...
+    def letter(self, name: str) -> Letter | None: ...
+    def statistic(self, kind: str, of: Quantity) -> Quantity: ...
+    def index_valued(self, quantity: Quantity) -> IndexSet | None: ...
+    def kind(self, name: str) -> str | None: ...
+    def known(self) -> tuple[str, ...]: ...
+
+
+@dataclass(slots=True)
+class Scope:
+    """Where an expression stands: the letters it may use, and which roles of quantities (None: all)."""
+
+    letters: Mapping[str, Letter] = field(default_factory=dict)
+    roles: frozenset[str] | None = None
+    purpose: str = ""
+
+    def with_letters(self, letters: tuple[Letter, ...]) -> Scope:
+        return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose)
+
+
+DATA = frozenset({"param", "statistic"})
+
+
+def label_text(label: tree.Label) -> str:
+    """A label as the name of a member: `video`, `New York`, `3`, `0.5`."""
+    if isinstance(label, tree.Name):
+        return label.id
+    if isinstance(label, tree.String):
+        return label.value
+    return number_text(label.value)
+
+
+def number_text(value: Fraction) -> str:
+    return str(value.numerator) if value.denominator == 1 else f"{float(value):g}"
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Turns expression nodes into formulas, collecting diagnostics."""
+
+    names: Names
+    diagnostics: list[Diagnostic]
+    size: int = 0
+
+    def formula(self, node: tree.Expression, scope: Scope) -> sp.Expr:
+        """The formula of a node that must be a number; conditions and other things are errors."""
+        self.size = 0
+        result = self._resolve(node, scope)
+        if isinstance(result, sp.logic.boolalg.Boolean):
+            self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
+            return self._placeholder()
+        if result.has(sp.zoo, sp.nan):
+            self._error("M033", "this expression divides by zero", node, "Check the divisor.")
+            return self._placeholder()
+        return result
+
+    def condition(self, node: tree.Expression, scope: Scope) -> Any:
+        """The formula of a `where`: true or false for every combination of letters, free of decisions and types."""
+        self.size = 0
+        result = self._resolve(node, Scope(scope.letters, DATA, "a condition"))
+        if result in (sp.true, sp.false) or isinstance(result, sp.logic.boolalg.Boolean):
+            return result
+        self._error(
+            "M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`, `d[k] > 0`."
+        )
+        return sp.true
+
+    # ------------------------------------------------------------------------------------------------------ dispatch
+
+    def _resolve(self, node: tree.Expression, scope: Scope) -> Any:
+        self.size += 1
+        if self.size > MAX_NODES:
+            if self.size < 2 * MAX_NODES:
+                self._error(
+                    "M091",
+                    f"this expression is too large (more than {MAX_NODES} parts, its `let`s written out)",
+                    node,
+                    "Split the market, or use indexed params instead of long sums.",
+                )
+                self.size = 2 * MAX_NODES
+            return self._placeholder()
+        match node:
+            case tree.Number():
+                return sp.Rational(node.value.numerator, node.value.denominator)
+            case tree.Name():
+                return self._name(node, scope)
+            case tree.Subscript():
+                return self._subscript(node, scope)
+            case tree.Unary():
+                return self._unary(node, scope)
+            case tree.Binary():
+                return self._binary(node, scope)
+            case tree.Aggregate():
+                return self._aggregate(node, scope)
+            case tree.Call():
+                return self._call(node, scope)
+            case _:
+                what = "a distribution" if isinstance(node, tree.Truncated) else "a value"
+                self._error(
+                    "M035", f"{what} stands where an expression is expected", node, "Give it a name with `param` first."
+                )
+                return self._placeholder()
+
+    def _name(self, node: tree.Name, scope: Scope) -> Any:
+        if node.id in scope.letters:
+            return self._letter_value(scope.letters[node.id], node)
+        kind = self.names.kind(node.id)
+        if kind == "letter":
+            self._error(
+                "M023",
+                f"index letter '{node.id}' is not bound here",
+                node,
+                f"Sum over it, `sum({node.id}: ...)`, or declare the statement for each {node.id}.",
+            )
+            return self._placeholder()
+        if node.id == "inf":
+            return sp.oo
+        if kind is None:
+            self._error("M010", f"unknown name '{node.id}'", node, did_you_mean(node.id, self.names.known()))
+            return self._placeholder()
+        return self._use(node.id, (), node, scope)
+
+    def _letter_value(self, letter: Letter, node: tree.Node) -> sp.Expr:
+        """A letter as a number, where its labels are consecutive numbers (`1..N`): the label."""
+        labels = letter.index_set.labels
+        first = int(labels[0]) if labels[0].lstrip("-").isdigit() else None
+        if first is None or any(label != str(first + n) for n, label in enumerate(labels)):
+            self._error(
+                "M024",
+                f"index letter '{letter.name}' is no number: the labels of {letter.index_set.name} are names",
+                node,
+                "Give each label a number with a `param`.",
+            )
+            return self._placeholder()
+        return letter + first
+
+    def _subscript(self, node: tree.Subscript, scope: Scope) -> Any:
+        if self.names.kind(node.name) is None:
+            self._error("M010", f"unknown name '{node.name}'", node, did_you_mean(node.name, self.names.known()))
+            return self._placeholder()
+        return self._use(node.name, node.indices, node, scope)
+
+    def _use(self, name: str, indices: tuple[tree.Expression, ...], node: tree.Node, scope: Scope) -> Any:
+        """A declared quantity or `let`, with its indices."""
+        if self.names.kind(name) == "let":
+            found = self.names.let(name, node.span)
+            if found is None:
+                return self._placeholder()
+            letters, formula, size = found
+            self.size += size
+            if not self._allowed(name, formula, scope, node):
+                return self._placeholder()
+            places = self._places(name, indices, tuple(a.index_set for a in letters), node, scope)
+            return (
+                self._placeholder()
+                if places is None
+                else rename_letters(formula, dict(zip(letters, places, strict=True)))
+            )
+        if self.names.kind(name) == "letter":
+            self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "")
+            return self._placeholder()
+        quantity = self.names.quantity(name, node.span)
+        if quantity is None or not self._allowed(name, quantity, scope, node):
+            return self._placeholder()
+        places = self._places(name, indices, quantity.sets, node, scope)
+        if places is None:
+            return self._placeholder()
+        return Entry(quantity, *places) if places else quantity
+
+    def _allowed(self, name: str, formula: sp.Basic, scope: Scope, node: tree.Node) -> bool:
+        if scope.roles is None:
+            return True
+        bad = sorted((q.name, q.role) for q in quantities(formula) if q.role not in scope.roles)
+        if not bad:
+            return True
+        words = {
+            "decision": "a decision",
+            "type": "a private type",
+            "state": "an unknown state",
+            "common": "a random factor",
+        }
+        of = "" if bad[0][0] == name else f" (through '{bad[0][0]}')"
+        code = "M042" if scope.purpose == "a distribution" and bad[0][1] == "type" else "M035"
+        hint = (
+            "Types are independent: a distribution may use params only."
+            if code == "M042"
+            else f"{scope.purpose.capitalize() or 'This'} is known before anyone decides: use params only."
+        )
+        self._error(
+            code,
+            f"'{name}' is {words.get(bad[0][1], bad[0][1])}{of}, {scope.purpose or 'this'} must be known data",
+            node,
+            hint,
+        )
+        return False
+
+    # ------------------------------------------------------------------------------------------------------- indices
+
+    def _places(
+        self, name: str, indices: tuple[tree.Expression, ...], sets: tuple[IndexSet, ...], node: tree.Node, scope: Scope
+    ) -> tuple[sp.Expr, ...] | None:
+        if len(indices) != len(sets):
+            wanted = f"[{', '.join(s.name for s in sets)}]" if sets else "no index"
+            self._error(
+                "M020",
+                f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}",
+                node,
+                f"Write {name}{'[' + ', '.join('...' for _ in sets) + ']' if sets else ''}.",
+            )
+            return None
+        places = [self._index(i, s, name, scope) for i, s in zip(indices, sets, strict=True)]
+        return None if any(p is None for p in places) else tuple(p for p in places if p is not None)
+
+    def _index(self, node: tree.Expression, index_set: IndexSet, name: str, scope: Scope) -> sp.Expr | None:
+        self.size += 1
+        if isinstance(node, tree.Name):
+            letter = scope.letters.get(node.id)
+            if letter is not None:
+                return self._matching(letter, letter.index_set, index_set, node, f"'{node.id}' ranges over")
+            if node.id in index_set.labels:
+                return sp.Integer(index_set.position(node.id))
+            if self.names.kind(node.id) == "letter":
+                self._error(
+                    "M023",
+                    f"index letter '{node.id}' is not bound here",
+                    node,
+                    f"Sum over it, `sum({node.id}: ...)`, or declare the statement for each {node.id}.",
+                )
+                return None
+            if self.names.kind(node.id) is None:
+                known = (*scope.letters, *index_set.labels)
+                self._error(
+                    "M015",
+                    f"'{node.id}' is neither an index letter nor a label of {index_set.name}",
+                    node,
+                    did_you_mean(node.id, known),
+                )
+                return None
+        if isinstance(node, tree.Number | tree.String):
+            label = label_text(node)
+            if label not in index_set.labels:
+                self._error(
+                    "M015", f"{index_set.name} has no label '{label}'", node, did_you_mean(label, index_set.labels)
+                )
+                return None
+            return sp.Integer(index_set.position(label))
+        if isinstance(node, tree.Name | tree.Subscript):
+            formula = self._resolve(node, Scope(scope.letters, DATA, "an index"))
+            quantity = formula.quantity if isinstance(formula, Entry) else formula
+            values_in = self.names.index_valued(quantity) if isinstance(quantity, Quantity) else None
+            if values_in is not None:
+                return self._matching(formula, values_in, index_set, node, f"'{quantity.name}' takes values in")
+            if isinstance(quantity, sp.Dummy):
+                return None
+        self._error(
+            "M024",
+            f"an index of '{name}' must be a letter, a label, or a param that takes values in {index_set.name}",
+            node,
+            "Arithmetic on indices is not part of the language.",
+        )
+        return None
+
+    def _matching(self, index: sp.Expr, has: IndexSet, wanted: IndexSet, node: tree.Node, what: str) -> sp.Expr | None:
+        if has.name == wanted.name:
+            return index
+        self._error(
+            "M021",
+            f"{what} {has.name}, here a label of {wanted.name} is expected",
+            node,
+            f"Use a letter that ranges over {wanted.name}.",
+        )
+        return None
+
+    # ----------------------------------------------------------------------------------------------------- operators
+
+    def _unary(self, node: tree.Unary, scope: Scope) -> Any:
+        operand = self._resolve(node.operand, scope)
+        if node.operator == "not":
+            return sp.Not(operand) if self._boolean(operand, node.operand) else sp.true
+        if not self._number(operand, node.operand):
+            return self._placeholder()
+        return -operand if node.operator == "-" else operand
+
+    def _binary(self, node: tree.Binary, scope: Scope) -> Any:
+        if node.operator in ("and", "or"):
+            left, right = self._resolve(node.left, scope), self._resolve(node.right, scope)
+            if not (self._boolean(left, node.left) and self._boolean(right, node.right)):
+                return sp.true
+            return sp.And(left, right) if node.operator == "and" else sp.Or(left, right)
+        if node.operator in _RELATIONS:
+            return self._comparison(node, scope)
+        left, right = self._resolve(node.left, scope), self._resolve(node.right, scope)
+        if not (self._number(left, node.left) and self._number(right, node.right)):
+            return self._placeholder()
+        match node.operator:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case "/":
+                return left / right if right != 0 else sp.zoo
+            case _:
+                return self._power(left, right, node)
+
+    def _power(self, base: Any, exponent: Any, node: tree.Binary) -> Any:
+        if base.is_Rational and exponent.is_Rational:
+            bits = max(abs(int(base.p)).bit_length(), int(base.q).bit_length())
+            if abs(exponent) * bits > MAX_POWER_BITS or int(exponent.q) > 10**6:
+                self._error(
+                    "M091",
+                    "this power of numbers is too large to be exact",
+                    node,
+                    "Write the number itself, or use exp(... * log(...)).",
+                )
+                return self._placeholder()
+            if base == 0 and exponent < 0:
+                return sp.zoo
+        return base**exponent
+
+    def _comparison(self, node: tree.Binary, scope: Scope) -> Any:
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            index_set = self._index_set_of(one, scope)
+            if index_set is not None:
+                first = self._index(one, index_set, "comparison", scope)
+                second = self._index(other, index_set, "comparison", scope)
+                if first is None or second is None:
+                    return sp.true
+                pair = (first, second) if one is node.left else (second, first)
+                return _RELATIONS[node.operator](*pair)
+        left, right = self._resolve(node.left, scope), self._resolve(node.right, scope)
+        if not (self._number(left, node.left) and self._number(right, node.right)):
+            return sp.true
+        return _RELATIONS[node.operator](left, right)
+
+    def _index_set_of(self, node: tree.Expression, scope: Scope) -> IndexSet | None:
+        """The set a letter ranges over, or an index-valued param takes values in; None for numbers."""
+        if isinstance(node, tree.Name) and node.id in scope.letters:
+            return scope.letters[node.id].index_set
+        if isinstance(node, tree.Name | tree.Subscript):
+            name = node.id if isinstance(node, tree.Name) else node.name
+            if self.names.kind(name) == "param":
+                quantity = self.names.quantity(name, node.span)
+                return None if quantity is None else self.names.index_valued(quantity)
+        return None
+
+    def _aggregate(self, node: tree.Aggregate, scope: Scope) -> Any:
+        letters = []
+        for name in node.letters:
+            letter = self.names.letter(name.id)
+            if letter is None:
+                self._error(
+                    "M014", f"'{name.id}' is not an index letter", name, did_you_mean(name.id, self._letter_names())
+                )
+            elif name.id in scope.letters or name.id in {a.name for a in letters}:
+                self._error(
+                    "M022",
+                    f"index letter '{name.id}' is already bound here",
+                    name,
+                    f"Use another letter that ranges over {letter.index_set.name}.",
+                )
+            else:
+                letters.append(letter)
+        if len(letters) != len(node.letters):
+            return self._placeholder()
+        inner = scope.with_letters(tuple(letters))
+        where = sp.true
+        if node.where is not None:
+            size = self.size
+            where = self.condition(node.where, inner)
+            self.size += size
+        body = self._resolve(node.body, inner)
+        if not self._number(body, node.body):
+            return self._placeholder()
+        return (IndexSum if node.operator == "sum" else IndexProduct)(body, tuple(letters), where)
+
+    def _letter_names(self) -> tuple[str, ...]:
+        return tuple(n for n in self.names.known() if self.names.kind(n) == "letter")
+
+    # --------------------------------------------------------------------------------------------------------- calls
+
+    def _call(self, node: tree.Call, scope: Scope) -> Any:
+        if node.name in _STATISTICS:
+            return self._statistic(node, scope)
+        if node.name == "if":
+            return self._if(node, scope)
+        if node.name in _OF_STATES and len(node.arguments) == 1:
+            return sp.Function(node.name)(self._resolve(node.arguments[0].value, scope))
+        if node.name not in FUNCTIONS:
+            known = (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod")
+            self._error("M013", f"unknown function '{node.name}'", node, did_you_mean(node.name, known))
+            return self._placeholder()
+        least, greatest, build = FUNCTIONS[node.name]
+        plain = [a for a in node.arguments if a.name is None and a.key is None]
+        if len(plain) != len(node.arguments) or not least <= len(plain) <= greatest:
+            count = f"{least}" if least == greatest else f"{least} to {greatest}"
+            self._error("M013", f"{node.name} takes {count} plain argument{'s' if greatest > 1 else ''}", node, "")
+            return self._placeholder()
+        arguments = [self._resolve(a.value, scope) for a in plain]
+        if not all(self._number(v, a.value) for v, a in zip(arguments, plain, strict=True)):
+            return self._placeholder()
+        return build(*arguments)
+
+    def _statistic(self, node: tree.Call, scope: Scope) -> Any:
+        if len(node.arguments) == 1:
+            formula = self._resolve(node.arguments[0].value, Scope(scope.letters))
+            quantity = formula.quantity if isinstance(formula, Entry) else formula
+            if isinstance(quantity, Quantity) and quantity.role == "type":
+                statistic = self.names.statistic(node.name, quantity)
+                return Entry(statistic, *formula.indices) if isinstance(formula, Entry) else statistic
+            if isinstance(quantity, sp.Dummy):
+                return formula
+        self._error("M013", f"{node.name} takes one private type, as in {node.name}(c[k])", node, "")
+        return self._placeholder()
+
+    def _if(self, node: tree.Call, scope: Scope) -> Any:
+        if len(node.arguments) != 3:
+            self._error("M013", "if takes three arguments: if(condition, a, b)", node, "")
+            return self._placeholder()
+        condition = self._resolve(node.arguments[0].value, scope)
+        if not self._boolean(condition, node.arguments[0].value):
+            return self._placeholder()
+        if any(q.role in ("decision", "type") for q in quantities(condition)):
+            self._error(
+                "M058",
+                "the condition of an `if` depends on a decision or a type",
+                node.arguments[0].value,
+                "That is not convex in general: use max, min or abs, or separate constraints.",
+            )
+            return self._placeholder()
+        first, second = (self._resolve(a.value, scope) for a in node.arguments[1:])
+        return sp.Piecewise((first, condition), (second, True))
+
+    # ------------------------------------------------------------------------------------------------------- verdicts
+
+    def _boolean(self, value: Any, node: tree.Expression) -> bool:
+        if isinstance(value, sp.logic.boolalg.Boolean):
+            return True
+        self._error("M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`.")
+        return False
+
+    def _number(self, value: Any, node: tree.Expression) -> bool:
+        if not isinstance(value, sp.logic.boolalg.Boolean):
+            return True
+        self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
+        return False
+
+    def _error(self, code: str, message: str, node: tree.Node, hint: str) -> None:
+        self.diagnostics.append(Diagnostic(code, message, node.span, hint))
+
+    @staticmethod
+    def _placeholder() -> sp.Expr:
+        return sp.Dummy("unresolved", real=True)
+
+
+def unresolved(formula: sp.Basic) -> bool:
+    """Whether a mistake was found in making `formula`."""
+    return bool(formula.atoms(sp.Dummy))
+
+
+def free_letters(formula: sp.Basic) -> tuple[Letter, ...]:
+    return tuple(sorted(letters_of(formula), key=lambda a: a.name))

@@ -1,0 +1,363 @@
+"""The names of one regime, looked up lazily: index sets, letters, quantities, `let`s, distributions.
+
+A text is order-free. Asking for a name works out what it rests on; a name that is asked for while it is being worked
+out is a cycle. What the first pass cannot place twice (a second definition) it reports and leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import sympy as sp
+
+from mechdsl import syntax_tree as tree
+from mechdsl.distributions import Distribution
+from mechdsl.elaborate.expressions import Resolver, Scope, label_text
+from mechdsl.elaborate.laws import Laws
+from mechdsl.elaborate.tables import Override, Tables
+from mechdsl.elaborate.values import MAX_ENTRIES, Folder
+from mechdsl.errors import Diagnostic, Source, Span, did_you_mean
+from mechdsl.evaluate import Array
+from mechdsl.formula import REAL_LINE, IndexSet, Interval, Letter, Quantity
+
+__all__ = ["TARGETED", "Declared", "RegimeNames"]
+
+MAX_LABELS = 100_000
+
+
+@dataclass(slots=True)
+class Declared:
+    """A name of the value namespace, as the first pass finds it."""
+
+    kind: str  # letter, param, let, type, choice, state, common
+    statement: tree.Node
+    layer: tree.LayerStatement | None = None
+
+
+@dataclass(slots=True)
+class RegimeNames:
+    """The names of one regime, looked up lazily; answers what a resolver asks (`expressions.Names`)."""
+
+    shared: tuple[tree.Statement, ...]
+    body: tuple[tree.Statement, ...]
+    source: Source
+    folder: Folder
+    overrides: tuple[Override, ...]
+    seed: int
+    diagnostics: list[Diagnostic]
+    declared: dict[str, Declared] = field(default_factory=dict)
+    set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
+    letter_sets: dict[str, str] = field(default_factory=dict)
+    sets_found: dict[str, IndexSet | None] = field(default_factory=dict)
+    quantities_found: dict[str, Quantity | None] = field(default_factory=dict)
+    lets_found: dict[str, tuple[tuple[Letter, ...], sp.Expr, int] | None] = field(default_factory=dict)
+    _laws: dict[str, tuple[Distribution, ...] | None] = field(default_factory=dict)
+    _in_progress: list[str] = field(default_factory=list)
+    statistics: dict[Quantity, Array] = field(default_factory=dict)
+    tables: Tables = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tables = Tables(self)
+        self._declare()
+
+    # ------------------------------------------------------------------------------------------------- the first pass
+
+    @property
+    def statements(self) -> tuple[tree.Statement, ...]:
+        return (*self.shared, *self.body)
+
+    def _declare(self) -> None:
+        for statement in self.statements:
+            if isinstance(statement, tree.IndexStatement):
+                self._declare_set(statement)
+            elif isinstance(statement, tree.LayerStatement):
+                for item in statement.items:
+                    if isinstance(item, tree.TypeStatement | tree.ChooseStatement):
+                        self._add(item.target.name, _KINDS[type(item)], item, statement)
+            elif isinstance(statement, TARGETED):
+                self._add(statement.target.name, _KINDS[type(statement)], statement)
+
+    def _declare_set(self, statement: tree.IndexStatement) -> None:
+        if statement.name in self.set_statements:
+            self.error("M011", f"index set '{statement.name}' is defined twice", statement, "Rename one of them.")
+            return
+        self.set_statements[statement.name] = statement
+        for letter in statement.letters:
+            self._add(letter.id, "letter", letter)
+            self.letter_sets[letter.id] = statement.name
+
+    def _add(self, name: str, kind: str, statement: tree.Node, layer: tree.LayerStatement | None = None) -> None:
+        if name in self.declared:
+            place = self.declared[name].statement.span
+            span = statement.target.span if isinstance(statement, TARGETED) else statement.span
+            self.error(
+                "M011",
+                f"'{name}' is already defined, in line {place.line}",
+                span,
+                "Names are global: rename one of the two. A regime changes a param with `set`.",
+            )
+        elif name == "inf":
+            self.error("M011", "'inf' means infinity", statement, "Choose another name.")
+        else:
+            self.declared[name] = Declared(kind, statement, layer)
+
+    # --------------------------------------------------------------------------- what a resolver asks (resolve.Names)
+
+    def kind(self, name: str) -> str | None:
+        found = self.declared.get(name)
+        return found.kind if found else None
+
+    def known(self) -> tuple[str, ...]:
+        return tuple(self.declared)
+
+    def letter(self, name: str) -> Letter | None:
+        if name not in self.letter_sets:
+            return None
+        index_set = self.index_set(self.letter_sets[name])
+        return Letter(name, index_set) if index_set is not None else None
+
+    def quantity(self, name: str, span: Span) -> Quantity | None:
+        """The quantity of a param, type, choice, state or common; None where its declaration is at fault."""
+        del span
+        if name not in self.quantities_found:
+            with_cycle = self.enter(name)
+            self.quantities_found[name] = self._make_quantity(name, self.declared[name]) if with_cycle else None
+            if with_cycle:
+                self.leave(name)
+        return self.quantities_found[name]
+
+    def let(self, name: str, span: Span) -> tuple[tuple[Letter, ...], sp.Expr, int] | None:
+        """A `let`'s letters, its formula, and the size of the formula."""
+        del span
+        if name not in self.lets_found:
+            if not self.enter(name):
+                return None
+            statement = self.declared[name].statement
+            assert isinstance(statement, tree.LetStatement)
+            letters = self.letters(statement.target.letters)
+            self.lets_found[name] = None
+            if letters is not None:
+                resolver = Resolver(self, self.diagnostics)
+                formula = resolver.formula(statement.value, Scope({a.name: a for a in letters}))
+                self.lets_found[name] = (letters, formula, resolver.size)
+            self.leave(name)
+        return self.lets_found[name]
+
+    def statistic(self, kind: str, of: Quantity) -> Quantity:
+        """`mean(c)`, `lower(c)`, `upper(c)` of a type, as known data."""
+        laws = self._laws.get(str(of.name)) or ()
+        pick = {"mean": lambda d: d.mean, "lower": lambda d: d.lower, "upper": lambda d: d.upper}[kind]
+        table = np.array([pick(d) for d in laws], dtype=np.float64).reshape(of.shape)
+        quantity = Quantity(f"{kind}({of.name})", of.sets, "statistic", of.domain)
+        self.statistics[quantity] = table
+        return quantity
+
+    def index_valued(self, quantity: Quantity) -> IndexSet | None:
+        found = self.declared.get(str(quantity.name))
+        if found and isinstance(found.statement, tree.ParamStatement) and isinstance(found.statement.domain, tree.Name):
+            return self.index_set(found.statement.domain.id)
+        return None
+
+    def enter(self, name: str) -> bool:
+        """Mark `name` as being worked out; a second entry is a cycle, reported at its declaration."""
+        if name not in self._in_progress:
+            self._in_progress.append(name)
+            return True
+        cycle = [*self._in_progress[self._in_progress.index(name) :], name]
+        self.error(
+            "M019",
+            f"'{name}' is defined through itself: {' -> '.join(cycle)}",
+            self.declared[name].statement,
+            "Break the cycle: one of these must not use the next.",
+        )
+        return False
+
+    def leave(self, name: str) -> None:
+        self._in_progress.remove(name)
+
+    # ------------------------------------------------------------------------------------------------- sets, quantities
+
+    def index_set(self, name: str) -> IndexSet | None:
+        if name not in self.sets_found:
+            statement = self.set_statements.get(name)
+            if statement is None:
+                return None
+            self.sets_found[name] = None
+            self.sets_found[name] = self._make_set(statement)
+        return self.sets_found[name]
+
+    def _make_set(self, statement: tree.IndexStatement) -> IndexSet | None:
+        members = statement.members
+        if isinstance(members, tree.LabelSet):
+            labels = tuple(label_text(label) for label in members.labels)
+            for node, label in zip(members.labels, labels, strict=True):
+                if labels.count(label) > 1:
+                    self.error("M039", f"label '{label}' stands twice in {statement.name}", node, "Labels must differ.")
+                    return None
+            return IndexSet(statement.name, labels)
+        if members.by is not None:
+            self.error("M032", "the steps of an index set are 1", members, "Write 1..N.")
+            return None
+        first, last = (self.tables.scalar(e, "an index set") for e in (members.first, members.last))
+        if first is None or last is None:
+            return None
+        if first != int(first) or last != int(last):
+            self.error("M032", "an index set runs over whole numbers", members, "Write 1..N with whole ends.")
+            return None
+        if last < first:
+            self.error(
+                "M032",
+                f"index set {statement.name} is empty: {first:g}..{last:g}",
+                members,
+                "The last label must not be below the first.",
+            )
+            return None
+        if last - first >= MAX_LABELS:
+            self.error(
+                "M090",
+                f"index set {statement.name} has {last - first + 1:.3g} labels, at most {MAX_LABELS} are taken",
+                members,
+                "Aggregate, or split the market.",
+            )
+            return None
+        return IndexSet(statement.name, tuple(str(n) for n in range(int(first), int(last) + 1)))
+
+    def letters(self, names: Sequence[tree.Name]) -> tuple[Letter, ...] | None:
+        """The letters of a declaration, each declared and none twice."""
+        letters: list[Letter] = []
+        good = True
+        for node in names:
+            letter = self.letter(node.id)
+            if letter is None:
+                good = False
+                if node.id not in self.letter_sets:
+                    known = tuple(self.letter_sets)
+                    self.error(
+                        "M014",
+                        f"'{node.id}' is not an index letter",
+                        node,
+                        did_you_mean(node.id, known) or "Declare it: index k in domains = {a, b}.",
+                    )
+            elif letter in letters:
+                good = False
+                self.error(
+                    "M022",
+                    f"index letter '{node.id}' stands twice",
+                    node,
+                    f"Declare a second letter for {letter.index_set.name}.",
+                )
+            else:
+                letters.append(letter)
+        return tuple(letters) if good else None
+
+    def _make_quantity(self, name: str, declared: Declared) -> Quantity | None:
+        statement = declared.statement
+        assert isinstance(statement, TARGETED)
+        letters = self.letters(statement.target.letters)
+        if letters is None:
+            return None
+        sets = tuple(a.index_set for a in letters)
+        if np.prod([len(s) for s in sets], dtype=float) > MAX_ENTRIES:
+            self.error(
+                "M090",
+                f"'{name}' would have more than {MAX_ENTRIES} entries",
+                statement,
+                "Aggregate, or split the market.",
+            )
+            return None
+        match statement:
+            case tree.ParamStatement():
+                return Quantity(name, sets, "param", self._declared_range(statement))
+            case tree.TypeStatement():
+                laws = self._type_laws(name, statement, letters)
+                if laws is None:
+                    return None
+                return Quantity(name, sets, "type", Interval(min(d.lower for d in laws), max(d.upper for d in laws)))
+            case tree.ChooseStatement():
+                return Quantity(name, sets, "decision", self._choice_range(statement, letters))
+            case _:
+                return Quantity(name, sets, declared.kind)
+
+    def _declared_range(self, statement: tree.ParamStatement) -> Interval:
+        domain = statement.domain
+        if isinstance(domain, tree.Interval):
+            lower, upper = (self.tables.scalar(e, "a range", infinite=True) for e in (domain.lower, domain.upper))
+            if lower is not None and upper is not None:
+                if lower > upper:
+                    self.error("M034", f"the range of '{statement.target.name}' is empty", domain, "Exchange its ends.")
+                    return REAL_LINE
+                return Interval(lower, upper, domain.lower_open, domain.upper_open)
+        elif isinstance(domain, tree.Name):
+            index_set = self.index_set(domain.id)
+            if index_set is None:
+                if domain.id not in self.set_statements:
+                    self.error(
+                        "M014", f"unknown index set '{domain.id}'", domain, did_you_mean(domain.id, self.set_statements)
+                    )
+                return REAL_LINE
+            return Interval(0, len(index_set) - 1)
+        return REAL_LINE
+
+    def _choice_range(self, statement: tree.ChooseStatement, letters: tuple[Letter, ...]) -> Interval:
+        """The range that holds for every label; curvature proofs rest on it."""
+        ends = []
+        for node, sign in self.ends(statement):
+            formula = self.tables.formula(node, letters, "a bound")
+            values = None if formula is None else self.tables.evaluated(formula, letters)
+            ends.append(-sign * np.inf if values is None else float(values.min() if sign < 0 else values.max()))
+        return Interval(ends[0], ends[1]) if ends else REAL_LINE
+
+    @staticmethod
+    def ends(statement: tree.ChooseStatement) -> tuple[tuple[tree.Expression, int], ...]:
+        domain = statement.domain
+        return () if domain is None else ((domain.lower, -1), (domain.upper, 1))
+
+    def _type_laws(
+        self, name: str, statement: tree.TypeStatement, letters: tuple[Letter, ...]
+    ) -> tuple[Distribution, ...] | None:
+        if name not in self._laws:
+            self._laws[name] = Laws(self, self.diagnostics, self.folder).of_type(name, statement.distribution, letters)
+        return self._laws[name]
+
+    def laws(self, name: str) -> tuple[Distribution, ...]:
+        """The distributions of a type, by label; none where its declaration is at fault."""
+        return self._laws.get(name) or ()
+
+    def place(self, quantity: Quantity, labels: tuple[str, ...], node: tree.Node | None) -> tuple[int, ...] | None:
+        """Positions of an addressed entry (`mu.video.text`), or None after reporting."""
+        if len(labels) > len(quantity.sets):
+            self.error("M020", f"'{quantity.name}' takes {len(quantity.sets)} labels, here are {len(labels)}", node, "")
+            return None
+        for label, index_set in zip(labels, quantity.sets, strict=False):
+            if label not in index_set.labels:
+                self.error(
+                    "M015", f"{index_set.name} has no label '{label}'", node, did_you_mean(label, index_set.labels)
+                )
+                return None
+        return tuple(s.position(label) for label, s in zip(labels, quantity.sets, strict=False))
+
+    def error(self, code: str, message: str, node: tree.Node | None, hint: str) -> None:
+        """Record a mistake at a place of the text, or at none."""
+        self.diagnostics.append(Diagnostic(code, message, node.span if node is not None else None, hint))
+
+
+TARGETED = (
+    tree.ParamStatement,
+    tree.LetStatement,
+    tree.TypeStatement,
+    tree.ChooseStatement,
+    tree.StateStatement,
+    tree.CommonStatement,
+)
+"""The statements that declare a name of the value namespace, with a target."""
+
+_KINDS: Mapping[type, str] = {
+    tree.ParamStatement: "param",
+    tree.LetStatement: "let",
+    tree.TypeStatement: "type",
+    tree.ChooseStatement: "choice",
+    tree.StateStatement: "state",
+    tree.CommonStatement: "common",
+}

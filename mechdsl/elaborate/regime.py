@@ -1,0 +1,377 @@
+"""One regime's statements -> its `Market`: layers merged, contracts and objective placed, constraints and bounds
+resolved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+import sympy as sp
+
+from mechdsl import syntax_tree as tree
+from mechdsl.elaborate.expressions import DATA, Resolver, Scope, unresolved
+from mechdsl.elaborate.names import TARGETED, Declared, RegimeNames
+from mechdsl.elaborate.reports import report_tables
+from mechdsl.elaborate.tables import Override
+from mechdsl.elaborate.values import entry_text
+from mechdsl.errors import did_you_mean
+from mechdsl.formula import Letter, Quantity, quantities
+from mechdsl.market import (
+    Choice,
+    Common,
+    Contract,
+    Declaration,
+    Layer,
+    Market,
+    Objective,
+    PrivateType,
+    Signal,
+)  # fmt: skip
+from mechdsl.program import Constraint
+
+__all__ = ["RegimeBuilder"]
+
+GOALS = ("revenue", "welfare", "profit", "payoff")
+
+
+@dataclass(slots=True)
+class RegimeBuilder:
+    """Builds the market of one regime from its names."""
+
+    names: RegimeNames
+    report: tuple[Override, ...]
+
+    def market(self, name: str, title: str) -> Market | None:
+        """The regime's market; None where a mistake leaves none to speak of (all mistakes are in `diagnostics`)."""
+        before = sum(d.severity == "error" for d in self.names.diagnostics)
+        for set_name in self.names.set_statements:
+            self.names.index_set(set_name)
+        declarations: dict[str, Declaration] = {}
+        for value_name, declared in self.names.declared.items():
+            self._make(value_name, declared, declarations)
+        self._check_overrides()
+        layers = self._layers()
+        contracts = self._contracts(layers)
+        built = Market(
+            *self._head(), name, title,
+            sets=tuple(s for s in self.names.sets_found.values() if s is not None),
+            declarations=MappingProxyType(declarations),
+            lets=self._let_list(),
+            data=MappingProxyType({}),
+            types=self._types(declarations),
+            choices=self._choices(declarations),
+            layers=layers,
+            states=tuple(d for d in declarations.values() if d.quantity.role == "state"),
+            commons=self._commons(declarations),
+            constraints=self._constraints(),
+            contracts=contracts,
+            objectives=self._objectives(layers),
+            report=report_tables(self.names, declarations, self.report),
+            source=self.names.source,
+        )  # fmt: skip
+        if sum(d.severity == "error" for d in self.names.diagnostics) > before:
+            return None
+        # Formulas are all made by now, so every statistic they use (`mean(c)`) has been asked for.
+        return replace(built, data=MappingProxyType(self.names.tables.known() | self.names.statistics))
+
+    def _make(self, name: str, declared: Declared, declarations: dict[str, Declaration]) -> None:
+        if declared.kind == "letter":
+            return
+        if declared.kind == "let":
+            self.names.let(name, declared.statement.span)
+            return
+        quantity = self.names.quantity(name, declared.statement.span)
+        if quantity is None:
+            return
+        statement = declared.statement
+        assert isinstance(statement, TARGETED)
+        letters = self.names.letters(statement.target.letters) or ()
+        declarations[name] = Declaration(quantity, letters, statement.doc or "", statement.span)
+        if declared.kind == "param":
+            self.names.tables.data(name)
+
+    def _head(self) -> tuple[str, str, tuple[str, ...]]:
+        statements = [s for s in self.names.shared if isinstance(s, tree.MarketStatement)]
+        cites = tuple(s.text for s in self.names.statements if isinstance(s, tree.CiteStatement))
+        return (statements[0].name, statements[0].title, cites) if statements else ("", "", cites)
+
+    def _let_list(self) -> tuple[tuple[Declaration, sp.Expr], ...]:
+        found = []
+        for name, entry in self.names.lets_found.items():
+            statement = self.names.declared[name].statement
+            if entry is not None and isinstance(statement, tree.LetStatement):
+                letters, formula, _ = entry
+                quantity = Quantity(name, tuple(a.index_set for a in letters), "let")
+                found.append((Declaration(quantity, letters, statement.doc or "", statement.span), formula))
+        return tuple(found)
+
+    def _layers(self) -> tuple[Layer, ...]:
+        merged: dict[str, list[tree.LayerStatement]] = {}
+        for statement in self.names.statements:
+            if isinstance(statement, tree.LayerStatement):
+                merged.setdefault(statement.target.name, []).append(statement)
+        return tuple(self._layer(name, parts) for name, parts in merged.items())
+
+    def _layer(self, name: str, parts: list[tree.LayerStatement]) -> Layer:
+        given = [p for p in parts if p.target.letters] or parts[:1]
+        letters = self.names.letters(given[0].target.letters) or ()
+        for part in parts:
+            again = tuple(a.id for a in part.target.letters)
+            if again and again != tuple(a.name for a in letters):
+                self.names.error(
+                    "M021",
+                    f"layer '{name}' is indexed by [{', '.join(a.name for a in letters)}] elsewhere",
+                    part.target,
+                    "",
+                )
+        scope = Scope({a.name: a for a in letters})
+        found: dict[str, sp.Expr] = {}
+        represents: str | None = None
+        signals = []
+        resolver = Resolver(self.names, self.names.diagnostics)
+        for item in (item for part in parts for item in part.items):
+            match item:
+                case (
+                    tree.CostStatement() | tree.ValueStatement() | tree.OutsideStatement() | tree.BargainingStatement()
+                ):
+                    word = type(item).__name__.removesuffix("Statement").lower()
+                    formula = resolver.formula(item.value, scope)
+                    if word in found:
+                        self.names.error(
+                            "M011", f"layer '{name}' already has a {word}", item, "Write one formula for the whole."
+                        )
+                    found[word] = formula
+                case tree.RepresentsStatement():
+                    represents = item.layer.id
+                    if represents not in self._layer_names():
+                        self.names.error(
+                            "M016",
+                            f"unknown layer '{represents}'",
+                            item.layer,
+                            did_you_mean(represents, self._layer_names()),
+                        )
+                case tree.SignalStatement():
+                    signal = self._signal(item, letters)
+                    signals += [] if signal is None else [signal]
+        doc = next((p.doc for p in parts if p.doc), "")
+        return Layer(
+            name,
+            letters,
+            found.get("cost", sp.S.Zero),
+            found.get("value", sp.S.Zero),
+            found.get("outside", sp.S.Zero),
+            found.get("bargaining"),
+            represents,
+            tuple(signals),
+            doc,
+            parts[0].span,
+        )
+
+    def _layer_names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(s.target.name for s in self.names.statements if isinstance(s, tree.LayerStatement)))
+
+    def _signal(self, item: tree.SignalStatement, layer_letters: tuple[Letter, ...]) -> Signal | None:
+        letters = self.names.letters(item.target.letters)
+        if letters is None:
+            return None
+        scope = Scope({a.name: a for a in (*layer_letters, *letters)})
+        terms = _summands(item.value)
+        noises = [t for t in terms if isinstance(t, tree.Call) and t.name == "noise"]
+        if len(noises) != 1:
+            self.names.error(
+                "M057",
+                "a signal is a sum with one noise(variance = ...) in it",
+                item.value,
+                "Write: signal s[i] = theta + noise(variance = 1 / e[i]).",
+            )
+            return None
+        arguments = noises[0].arguments
+        if len(arguments) != 1 or arguments[0].name not in ("variance", "precision"):
+            self.names.error("M057", "noise takes variance = ... or precision = ...", noises[0], "")
+            return None
+        resolver = Resolver(self.names, self.names.diagnostics)
+        given = resolver.formula(arguments[0].value, scope)
+        mean = sp.Add(*(resolver.formula(t, scope) for t in terms if t is not noises[0]))
+        variance, precision = (given, 1 / given) if arguments[0].name == "variance" else (1 / given, given)
+        quantity = Quantity(item.target.name, tuple(a.index_set for a in letters), "signal")
+        return Signal(Declaration(quantity, letters, item.doc or "", item.span), mean, variance, precision)
+
+    def _contracts(self, layers: tuple[Layer, ...]) -> tuple[Contract, ...]:
+        contracts = []
+        names = self._layer_names()
+        for statement in self.names.statements:
+            if not isinstance(statement, tree.ContractStatement):
+                continue
+            for node in (statement.payer, statement.provider):
+                if node.id not in names:
+                    self.names.error("M016", f"unknown layer '{node.id}'", node, did_you_mean(node.id, names))
+            letters = self.names.letters(statement.letters) or ()
+            provider = next((layer for layer in layers if layer.name == statement.provider.id), None)
+            scope = Scope({a.name: a for a in (*letters, *(provider.letters if provider else ()))})
+            arguments = {}
+            for argument in statement.kind.arguments:
+                if argument.name is None or argument.key is not None:
+                    self.names.error(
+                        "M013", f"the arguments of {statement.kind.name} are named", argument, "Write name = value."
+                    )
+                    continue
+                word = argument.value
+                if isinstance(word, tree.Name) and self.names.kind(word.id) is None and word.id not in scope.letters:
+                    arguments[argument.name] = word.id
+                else:
+                    arguments[argument.name] = Resolver(self.names, self.names.diagnostics).formula(word, scope)
+            contracts.append(
+                Contract(
+                    statement.payer.id,
+                    statement.provider.id,
+                    statement.kind.name,
+                    MappingProxyType(arguments),
+                    letters,
+                    statement.span,
+                )
+            )
+        return tuple(contracts)
+
+    def _objectives(self, layers: tuple[Layer, ...]) -> tuple[Objective, ...]:
+        found: list[Objective] = []
+        for statement in self.names.statements:
+            if not isinstance(statement, tree.ObjectiveStatement):
+                continue
+            layer = next((one for one in layers if one.name == statement.layer.id), None)
+            if layer is None:
+                self.names.error(
+                    "M016",
+                    f"unknown layer '{statement.layer.id}'",
+                    statement.layer,
+                    did_you_mean(statement.layer.id, self._layer_names()),
+                )
+            goal = statement.goal
+            word = isinstance(goal, tree.Name) and goal.id in GOALS and self.names.kind(goal.id) is None
+            letters = {a.name: a for a in layer.letters} if layer else {}
+            value = (
+                goal.id
+                if word and isinstance(goal, tree.Name)
+                else Resolver(self.names, self.names.diagnostics).formula(goal, Scope(letters))
+            )
+            if found:
+                self.names.error(
+                    "M052",
+                    "a regime has one objective, this is the second",
+                    statement,
+                    "Put each in a regime of its own: regime NAME { objective ... }.",
+                )
+            found.append(Objective(statement.layer.id, statement.sense, value, statement.span))
+        return tuple(found)
+
+    def _types(self, declarations: Mapping[str, Declaration]) -> tuple[PrivateType, ...]:
+        found = []
+        for name, declared in self.names.declared.items():
+            laws = self.names.laws(name)
+            if declared.kind == "type" and laws is not None and name in declarations and declared.layer is not None:
+                found.append(PrivateType(declarations[name], declared.layer.target.name, laws))
+        return tuple(found)
+
+    def _choices(self, declarations: Mapping[str, Declaration]) -> tuple[Choice, ...]:
+        found = []
+        for name, declared in self.names.declared.items():
+            statement = declared.statement
+            if name not in declarations or not isinstance(statement, tree.ChooseStatement) or declared.layer is None:
+                continue
+            letters = declarations[name].letters
+            formulas = [self.names.tables.formula(node, letters, "a bound") for node, _ in self.names.ends(statement)]
+            ends = [sp.S.Zero if f is None else f for f in formulas] or [-sp.oo, sp.oo]
+            self._check_bounds(statement, ends, letters)
+            found.append(Choice(declarations[name], declared.layer.target.name, ends[0], ends[1]))
+        return tuple(found)
+
+    def _check_bounds(self, statement: tree.ChooseStatement, ends: list[sp.Expr], letters: tuple[Letter, ...]) -> None:
+        values = [self.names.tables.evaluated(e, letters) for e in ends]
+        if values[0] is not None and values[1] is not None and bool((values[0] > values[1]).any()):
+            place = tuple(int(j) for j in np.argwhere(values[0] > values[1])[0])
+            labels = [a.index_set.labels[j] for a, j in zip(letters, place, strict=True)]
+            self.names.error(
+                "M034",
+                f"no value is allowed for {entry_text(statement.target.name, labels)}: its bounds exclude each other",
+                statement,
+                "Exchange the bounds.",
+            )
+
+    def _commons(self, declarations: Mapping[str, Declaration]) -> tuple[Common, ...]:
+        found = []
+        for name, declared in self.names.declared.items():
+            statement = declared.statement
+            if isinstance(statement, tree.CommonStatement) and name in declarations:
+                law = statement.distribution
+                letters = {a.name: a for a in declarations[name].letters}
+                if not (isinstance(law, tree.Call) and law.name == "normal" and len(law.arguments) == 2):
+                    self.names.error("M012", "a common factor is normal(mean, standard deviation)", law, "")
+                    continue
+                mean, deviation = (
+                    Resolver(self.names, self.names.diagnostics).formula(
+                        a.value, Scope(letters, DATA, "a distribution")
+                    )
+                    for a in law.arguments
+                )
+                found.append(Common(declarations[name], mean, deviation**2))
+        return tuple(found)
+
+    def _constraints(self) -> tuple[Constraint, ...]:
+        found: list[Constraint] = []
+        for statement in self.names.statements:
+            if not isinstance(statement, tree.ConstraintStatement):
+                continue
+            name = statement.target.name
+            if name in {c.name for c in found}:
+                self.names.error(
+                    "M011",
+                    f"'{name}' is already a constraint",
+                    statement.target,
+                    "Give the second a name: constraint NAME[k]: ...",
+                )
+            letters = self.names.letters(statement.target.letters)
+            if letters is None:
+                continue
+            scope = Scope({a.name: a for a in letters})
+            resolver = Resolver(self.names, self.names.diagnostics)
+            where = sp.true if statement.where is None else resolver.condition(statement.where, scope)
+            left, right = resolver.formula(statement.left, scope), resolver.formula(statement.right, scope)
+            if not any(unresolved(side) or quantities(side, "decision") for side in (left, right)):
+                self.names.error(
+                    "M057",
+                    f"'{name}' binds no decision",
+                    statement,
+                    "A constraint must contain something that is chosen.",
+                )
+            for side in (left, right):
+                for quantity in sorted(quantities(side, "type"), key=str):
+                    self.names.error(
+                        "M042",
+                        f"'{name}' depends on the private type '{quantity.name}'",
+                        statement,
+                        "What must be met is known; types enter costs.",
+                    )
+            found.append(Constraint(name, letters, left, statement.relation, right, where, statement.doc or ""))
+        return tuple(found)
+
+    def _check_overrides(self) -> None:
+        params = tuple(n for n, d in self.names.declared.items() if d.kind == "param")
+        for statement in self.names.body:
+            if isinstance(statement, tree.SetStatement) and statement.name.id not in params:
+                self.names.error(
+                    "M010",
+                    f"'{statement.name.id}' is no param",
+                    statement.name,
+                    did_you_mean(statement.name.id, params),
+                )
+        for given in self.names.overrides:
+            if given.name not in params:
+                self.names.error("M010", f"'{given.name}' is no param", None, did_you_mean(given.name, params))
+
+
+def _summands(node: tree.Expression) -> list[tree.Expression]:
+    if isinstance(node, tree.Binary) and node.operator == "+":
+        return [*_summands(node.left), *_summands(node.right)]
+    return [node]

@@ -1,0 +1,310 @@
+"""Values of params: from a text, a map, a list, a csv file or the seed to an array over labels, every entry accounted
+for.
+
+A map must name every label and no other; a list must have the right shape; no entry may be NaN, infinite, or outside
+the declared range. Messages name the param and the entry.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mechdsl import syntax_tree as tree
+from mechdsl.elaborate.expressions import label_text
+from mechdsl.errors import Diagnostic, Span, did_you_mean
+from mechdsl.evaluate import Array
+from mechdsl.formula import IndexSet
+
+__all__ = ["Folder", "Reader", "entry_text"]
+
+MAX_CSV_BYTES = 200_000_000
+MAX_ENTRIES = 20_000_000
+
+
+def entry_text(name: str, labels: Sequence[str]) -> str:
+    """`mu[video, text]`, or the bare name of a scalar."""
+    return f"{name}[{', '.join(labels)}]" if labels else name
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The one folder whose files a text may read; None for a text that has no folder."""
+
+    path: Path | None
+
+    def open(self, name: str, span: Span) -> str | Diagnostic:
+        """The text of a data file in the folder (symbolic links resolved), or what is wrong."""
+        if self.path is None:
+            return Diagnostic(
+                "M080", f"'{name}' cannot be read: this text is in no folder", span, "Save the market as a file."
+            )
+        root = self.path.resolve()
+        try:
+            target = (root / name).resolve()
+        except (OSError, ValueError, RuntimeError):
+            return Diagnostic("M080", f"'{name}' is not the name of a file", span, "")
+        if not target.is_relative_to(root):
+            return Diagnostic(
+                "M081",
+                f"'{name}' lies outside the folder of the market",
+                span,
+                "Data files must be in the market's own folder or below it; links are followed before this is checked.",
+            )
+        if not target.is_file():
+            near = did_you_mean(name, (p.name for p in itertools.islice(root.glob("*.csv"), 50)))
+            return Diagnostic("M080", f"there is no file '{name}' in the folder of the market", span, near)
+        if target.stat().st_size > MAX_CSV_BYTES:
+            return Diagnostic(
+                "M083", f"'{name}' is larger than {MAX_CSV_BYTES // 10**6} MB", span, "Use a smaller file."
+            )
+        try:
+            return target.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            return Diagnostic("M082", f"'{name}' is not UTF-8 text", span, "Export it as UTF-8.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one param's values: the param's name and sets, how to evaluate an expression, where to report.
+
+    Args:
+        number: evaluates an expression at the labels fixed so far, over the sets that remain: (node, positions) ->
+        array of
+            shape `sets[len(positions):]`, or None after reporting.
+    """
+
+    name: str
+    sets: tuple[IndexSet, ...]
+    values_in: IndexSet | None
+    folder: Folder
+    number: Callable[[tree.Expression, tuple[int, ...]], Array | None]
+    diagnostics: list[Diagnostic]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(len(s) for s in self.sets)
+
+    def read(self, node: tree.Expression) -> Array | None:
+        """The whole table, shape `self.shape`; None when anything is wrong with it."""
+        before = len(self.diagnostics)
+        table = np.full(self.shape, np.nan)
+        self._fill(node, (), table)
+        return table if len(self.diagnostics) == before else None
+
+    def _fill(self, node: tree.Expression, at: tuple[int, ...], table: Array) -> None:
+        rest = self.sets[len(at) :]
+        match node:
+            case tree.Mapping() if rest:
+                self._mapping(node, at, table)
+            case tree.Sequence() if rest:
+                self._sequence(node, at, table)
+            case tree.Mapping() | tree.Sequence():
+                self._error(
+                    "M032",
+                    f"{self._entry(at)} is one number, here stands a {_kind(node)}",
+                    node.span,
+                    f"'{self.name}' is indexed by {_sets_text(self.sets)}.",
+                )
+            case tree.Call(name="csv"):
+                self._csv(node, at, table)
+            case tree.Name() | tree.String() if self.values_in is not None:
+                self._label(node, at, table)
+            case tree.Number() if self.values_in is not None:
+                self._label(node, at, table)
+            case _:
+                value = self.number(node, at)
+                if value is not None:
+                    table[at] = value
+
+    def _label(self, node: tree.Name | tree.String | tree.Number, at: tuple[int, ...], table: Array) -> None:
+        label, values_in = label_text(node), self.values_in
+        if values_in is None or label not in values_in.labels:
+            labels = values_in.labels if values_in else ()
+            name = values_in.name if values_in else ""
+            self._error("M015", f"{name} has no label '{label}'", node.span, did_you_mean(label, labels))
+        else:
+            table[at] = values_in.position(label)
+
+    def _mapping(self, node: tree.Mapping, at: tuple[int, ...], table: Array) -> None:
+        index_set = self.sets[len(at)]
+        seen: set[str] = set()
+        for label_node, value in node.entries:
+            label = label_text(label_node)
+            if label not in index_set.labels:
+                self._error(
+                    "M031",
+                    f"{index_set.name} has no label '{label}', so {self._entry(at, label)} is no entry",
+                    label_node.span,
+                    did_you_mean(label, index_set.labels),
+                )
+            elif label in seen:
+                self._error(
+                    "M039", f"{self._entry(at, label)} is given twice", label_node.span, "Remove one of the two."
+                )
+            else:
+                seen.add(label)
+                self._fill(value, (*at, index_set.position(label)), table)
+        missing = [label for label in index_set.labels if label not in seen]
+        if missing:
+            names = ", ".join(self._entry(at, label) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
+            self._error("M030", f"no value for {names}", node.span, f"Every label of {index_set.name} needs a value.")
+
+    def _sequence(self, node: tree.Sequence, at: tuple[int, ...], table: Array) -> None:
+        index_set = self.sets[len(at)]
+        if len(node.items) != len(index_set):
+            self._error(
+                "M032",
+                f"{self._entry(at)} needs {len(index_set)} values, one for each of {index_set.name}; the list "
+                f"has {len(node.items)}",
+                node.span,
+                f"In order: {_some(index_set.labels)}.",
+            )
+            return
+        for position, item in enumerate(node.items):
+            self._fill(item, (*at, position), table)
+
+    # ----------------------------------------------------------------------------------------------------------- csv
+
+    def _csv(self, node: tree.Call, at: tuple[int, ...], table: Array) -> None:
+        plain = [a for a in node.arguments if a.name is None and a.key is None]
+        column = next((a.value for a in node.arguments if a.name == "column"), None)
+        name = plain[0].value if len(plain) == 1 else None
+        if not isinstance(name, tree.String) or not (column is None or isinstance(column, tree.String | tree.Name)):
+            self._error(
+                "M082", 'csv takes the name of a file, as in csv("mu.csv"), and perhaps column = "..."', node.span, ""
+            )
+            return
+        text = self.folder.open(name.value, node.span)
+        if isinstance(text, Diagnostic):
+            self.diagnostics.append(text)
+            return
+        rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+        cells = _long(rows, self.sets[len(at) :], column) if rows else None
+        if cells is None and rows:
+            cells = _wide(rows, self.sets[len(at) :])
+        if cells is None:
+            self._error(
+                "M082",
+                f"'{name.value}' is not laid out for {_sets_text(self.sets[len(at) :])}",
+                node.span,
+                "Either the first column holds the first index and the header the second, or one column is named for "
+                "each index and one holds the values.",
+            )
+            return
+        self._cells(list(cells), name.value, node.span, at, table)
+
+    def _cells(self, cells: list[_Cell], file: str, span: Span, at: tuple[int, ...], table: Array) -> None:
+        sets = self.sets[len(at) :]
+        problems: list[str] = []
+        seen: set[tuple[int, ...]] = set()
+        for cell in cells:
+            where = f"line {cell.line}"
+            unknown = [(s, label) for s, label in zip(sets, cell.labels, strict=True) if label not in s.labels]
+            if unknown:
+                problems.append(f"{where}: {unknown[0][0].name} has no label '{unknown[0][1]}'")
+                continue
+            place = tuple(s.position(label) for s, label in zip(sets, cell.labels, strict=True))
+            value = self._cell_value(cell.text)
+            if value is None:
+                problems.append(f"{where}: '{cell.text}' is no number for {self._entry(at, *cell.labels)}")
+            elif place in seen:
+                problems.append(f"{where}: {self._entry(at, *cell.labels)} is given twice")
+            else:
+                seen.add(place)
+                table[(*at, *place)] = value
+        missing = math.prod(len(s) for s in sets) - len(seen)
+        if not problems and missing:
+            first = next(p for p in np.ndindex(*(len(s) for s in sets)) if p not in seen)
+            labels = [s.labels[j] for s, j in zip(sets, first, strict=True)]
+            problems.append(
+                f"no value for {self._entry(at, *labels)}" + (f" and {missing - 1} more" if missing > 1 else "")
+            )
+        for problem in problems[:5]:
+            self._error("M082", f"in '{file}', {problem}", span, "Correct the file.")
+
+    def _cell_value(self, text: str) -> float | None:
+        if self.values_in is not None:
+            return float(self.values_in.position(text)) if text in self.values_in.labels else None
+        try:
+            return float(text)
+        except ValueError:
+            return None
+
+    # ------------------------------------------------------------------------------------------------------ messages
+
+    def _entry(self, at: tuple[int, ...], *labels: str) -> str:
+        fixed = [s.labels[j] for s, j in zip(self.sets, at, strict=False)]
+        return entry_text(self.name, [*fixed, *labels])
+
+    def _error(self, code: str, message: str, span: Span, hint: str) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, hint))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    labels: tuple[str, ...]
+    text: str
+    line: int
+
+
+def _long(rows: list[list[str]], sets: tuple[IndexSet, ...], column: Any) -> Iterator[_Cell] | None:
+    """Long form: a column named for each index set, and one of values (named `column`, or the only other one)."""
+    header = [cell.strip() for cell in rows[0]]
+    if not all(s.name in header for s in sets) or len({s.name for s in sets}) != len(sets):
+        return None
+    keys = [header.index(s.name) for s in sets]
+    others = [j for j in range(len(header)) if j not in keys]
+    if column is not None:
+        wanted = label_text(column)
+        if wanted not in header:
+            return None
+        value = header.index(wanted)
+    elif len(others) == 1:
+        value = others[0]
+    else:
+        return None
+    body = rows[1:]
+    if any(len(row) <= max(*keys, value) for row in body):
+        return None
+    return (_Cell(tuple(row[j].strip() for j in keys), row[value].strip(), n + 2) for n, row in enumerate(body))
+
+
+def _wide(rows: list[list[str]], sets: tuple[IndexSet, ...]) -> Iterator[_Cell] | None:
+    """First column the first index; two indices: the header holds the second."""
+    if len(sets) == 1:
+        body = rows if rows[0][0].strip() in sets[0].labels else rows[1:]
+        if any(len(row) != 2 for row in body):
+            return None
+        offset = len(rows) - len(body) + 1
+        return (_Cell((row[0].strip(),), row[1].strip(), n + offset) for n, row in enumerate(body))
+    if len(sets) != 2:
+        return None
+    header = [cell.strip() for cell in rows[0][1:]]
+    if any(len(row) != len(header) + 1 for row in rows[1:]):
+        return None
+    return (
+        _Cell((row[0].strip(), label), cell.strip(), n + 2)
+        for n, row in enumerate(rows[1:])
+        for label, cell in zip(header, row[1:], strict=True)
+    )
+
+
+def _kind(node: tree.Node) -> str:
+    return "map" if isinstance(node, tree.Mapping) else "list"
+
+
+def _sets_text(sets: Sequence[IndexSet]) -> str:
+    return " and ".join(s.name for s in sets) or "nothing"
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")

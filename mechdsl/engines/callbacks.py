@@ -1,0 +1,301 @@
+"""Ipopt's five questions about a form, answered in scaled variables `z = x / scale` with as few array operations as we can.
+
+The structure (which entry of the Jacobian and the Hessian a term adds to) is found once. For each solve the scales are
+folded into the coefficients, so that a callback is: gather, template, multiply, reduce.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mechdsl.engines.form import Form, Numbers, Point
+from mechdsl.engines.lowering import Positions
+from mechdsl.evaluate import Array
+
+__all__ = ["Callbacks", "Scales", "Structure"]
+
+_DENSE = 20_000  # entries of the matrix terms -> rows up to which a dense product beats a reduction
+
+At = slice | Positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scales:
+    """`x = column * z`; row `r` is multiplied by `row[r]`; an objective term in block `b` of columns by `objective[b]`.
+
+    Blocks are the connected components of the programme: what they add to the objective can be scaled one by one
+    without moving the minimiser, and each then counts for about 1.
+    """
+
+    column: Array
+    row: Array
+    objective: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slot:
+    """Where one slot's slopes go in (gradient, Jacobian): position, and whether no position occurs twice."""
+
+    family: int
+    slot: int
+    at: At
+    single: bool
+    columns: Positions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pair:
+    """Where one pair's curvatures go in the Hessian; `twice` where both slots hold the same variable."""
+
+    family: int
+    pair: int
+    at: At
+    single: bool
+    twice: Array | None
+
+
+class Structure:
+    """Sparsity of gradient, Jacobian and Hessian, and the map from terms to their entries.
+
+    Attributes:
+        component: (columns,) number of the independent block a column belongs to.
+        scale_index: by family, then linear terms: which entry of (row scales, objective scales) multiplies each term.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        n, m = form.n, form.m
+        contributions = [(f.terms.rows, f.columns[a][f.terms.source]) for f in form.families
+                         for a in range(f.kernel.arity)]
+        t = form.linear
+        keys = [_entry_key(rows, columns, n) for rows, columns in [*contributions, (t.rows, t.source)]]
+        # Entries below n are the gradient (row 0); the Jacobian's come in the order in which terms first need them.
+        entries, at = _numbered(keys, n)
+        self.jacobian_rows, self.jacobian_columns = np.divmod(entries - n, n)
+        self.jacobian_size = len(entries)
+        self.slots: list[_Slot] = []
+        number = 0
+        for f, family in enumerate(form.families):
+            for a in range(family.kernel.arity):
+                self.slots.append(_Slot(f, a, *_target(at[number]), contributions[number][1]))
+                number += 1
+        self.linear_at = at[-1]
+        self.pairs, self.hessian_rows, self.hessian_columns = self._hessian()
+        self.component = self._components()
+        self.objective_column = [f.columns[0][f.terms.source] for f in form.families]
+        self.scale_index = [
+            np.where(rows > 0, rows - 1, m + self.component[columns])
+            for rows, columns in [*((f.terms.rows, c) for f, c in zip(form.families, self.objective_column, strict=True)),
+                                  (t.rows, t.source)]
+        ]
+        terms = sum(f.size for f in form.families) + n + 1
+        self.dense = (m + 1) * terms <= _DENSE
+        self.sorted = [bool(np.all(np.diff(f.terms.rows) >= 0)) for f in form.families]
+        self.starts = [np.searchsorted(f.terms.rows, np.arange(m + 1)) for f in form.families]
+
+    def _hessian(self) -> tuple[list[_Pair], Positions, Positions]:
+        n = self.form.n
+        keys, found = [], []
+        for f, family in enumerate(self.form.families):
+            for p, (a, b) in enumerate(family.kernel.pairs):
+                one, other = family.columns[a], family.columns[b]
+                keys.append(np.maximum(one, other) * n + np.minimum(one, other))
+                same = (one == other) & (a != b)
+                found.append((f, p, 1.0 + same if same.any() else None))
+        if not keys:
+            none = np.zeros(0, dtype=np.intp)
+            return [], none, none
+        entries, at = _numbered(keys, 0)
+        pairs = [_Pair(f, p, *_target(where), twice) for (f, p, twice), where in zip(found, at, strict=True)]
+        rows, columns = np.divmod(entries, n)
+        return pairs, rows, columns
+
+    def _components(self) -> Positions:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        n, m = self.form.n, self.form.m
+        # Columns are joined through the rows they stand in, and through terms of the objective that hold several.
+        ends = [(n + self.jacobian_rows, self.jacobian_columns), (self.hessian_rows, self.hessian_columns)]
+        for family in self.form.families:
+            ends += [(family.columns[0], c) for c in family.columns[1:]]
+        one, other = (np.concatenate([e[side] for e in ends]) for side in (0, 1))
+        graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(n + m, n + m))
+        labels: Positions = connected_components(graph, directed=False)[1].astype(np.intp)
+        _, compact = np.unique(labels[:n], return_inverse=True)
+        return compact.astype(np.intp)
+
+
+class Callbacks:
+    """What cyipopt calls, for one set of numbers and scales. The last point is kept: Ipopt asks about it repeatedly.
+
+    Attributes:
+        hessians: how many Hessians were asked for, which is Ipopt's number of iterations.
+    """
+
+    def __init__(self, structure: Structure, numbers: Numbers, scales: Scales) -> None:
+        form = structure.form
+        self.structure, self.form, self.numbers, self.scales = structure, form, numbers, scales
+        scale = np.concatenate((scales.row, scales.objective))
+        weights = [w * scale[i] for w, i in zip([*numbers.weights, numbers.linear], structure.scale_index, strict=True)]
+        self.weights, linear = weights[:-1], weights[-1]
+        n, m = form.n, form.m
+        # Rows keep their constants on the other side, in the bounds; the objective's is added where it is reported.
+        self.matrix: Any = None
+        if structure.dense:
+            self.matrix = _dense(form, self.weights, linear)
+        else:
+            self.sparse = [None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, m + 1, f.size)
+                           for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)]
+            self.linear = _sparse(form.linear.rows, form.linear.source, linear, m + 1, n)
+        self.slope_weights = [self.weights[s.family] * scales.column[s.columns] for s in structure.slots]
+        self.slope_base = np.bincount(structure.linear_at, linear * scales.column[form.linear.source],
+                                      minlength=structure.jacobian_size)
+        self.curve_scale = scales.column[structure.hessian_rows] * scales.column[structure.hessian_columns]
+        fixed = numbers.lower == numbers.upper
+        self.fixed = fixed if fixed.any() else None
+        self.hessians = 0
+        self.z: Array = np.full(n, np.nan)
+
+    def _move(self, z: Array) -> None:
+        if not np.array_equal(z, self.z):
+            self.z = z.copy()
+            self.point = Point(self.form, self.numbers, z * self.scales.column, self.fixed)
+            self._values: Array | None = None
+            self._slopes: Array | None = None
+
+    def _rows(self, z: Array) -> Array:
+        self._move(z)
+        if self._values is None:
+            point = self.point
+            if self.matrix is not None:
+                self._values = self.matrix @ np.concatenate((*point.values, point.x))
+            else:
+                total = self.linear @ point.x
+                for number, value in enumerate(point.values):
+                    matrix = self.sparse[number]
+                    if matrix is None:
+                        total += _reduced(self.weights[number] * value, self.structure.starts[number])
+                    else:
+                        total += matrix @ value
+                self._values = total
+        return self._values
+
+    def _derivatives(self, z: Array) -> Array:
+        self._move(z)
+        if self._slopes is None:
+            slopes = self.point.slopes()
+            out = self.slope_base.copy()
+            for slot, weight in zip(self.structure.slots, self.slope_weights, strict=True):
+                slope = slopes[slot.family][slot.slot]
+                terms = self.form.families[slot.family].terms
+                _add(out, slot.at, slot.single, weight * (slope if terms.aligned else slope[terms.source]))
+            self._slopes = out
+        return self._slopes
+
+    # The names are cyipopt's.
+
+    def objective(self, z: Array) -> float:
+        return float(self._rows(z)[0])
+
+    def gradient(self, z: Array) -> Array:
+        return self._derivatives(z)[: self.form.n]
+
+    def constraints(self, z: Array) -> Array:
+        return self._rows(z)[1:]
+
+    def jacobianstructure(self) -> tuple[Positions, Positions]:
+        n = self.form.n
+        return self.structure.jacobian_rows[n:], self.structure.jacobian_columns[n:]
+
+    def jacobian(self, z: Array) -> Array:
+        return self._derivatives(z)[self.form.n :]
+
+    def hessianstructure(self) -> tuple[Positions, Positions]:
+        return self.structure.hessian_rows, self.structure.hessian_columns
+
+    def hessian(self, z: Array, multipliers: Array, factor: float) -> Array:
+        self._move(z)
+        self.hessians += 1
+        curves = self.point.curves()
+        by_row = np.concatenate(([factor], multipliers))
+        weights = self._term_weights(by_row)
+        out = np.zeros(len(self.curve_scale))
+        for pair in self.structure.pairs:
+            value = weights[pair.family] * curves[pair.family][pair.pair]
+            _add(out, pair.at, pair.single, value if pair.twice is None else value * pair.twice)
+        return out * self.curve_scale
+
+    def _term_weights(self, by_row: Array) -> list[Array]:
+        """For each instance of each family, the sum of its coefficients with the rows' multipliers."""
+        if self.matrix is not None:
+            every = by_row @ self.matrix
+            ends = np.cumsum([f.size for f in self.form.families])
+            return [every[end - f.size : end] for f, end in zip(self.form.families, ends, strict=True)]
+        weights = []
+        for number, family in enumerate(self.form.families):
+            matrix = self.sparse[number]
+            weights.append(self.weights[number] * by_row[family.terms.rows] if matrix is None else by_row @ matrix)
+        return weights
+
+
+def _entry_key(rows: Positions, columns: Positions, n: int) -> Positions:
+    """Row 0 is the gradient, keys 0 to n - 1; row r of the Jacobian starts at r n."""
+    return rows * n + columns
+
+
+def _numbered(keys: list[Positions], reserved: int) -> tuple[Positions, list[Positions]]:
+    """The distinct keys, `0 .. reserved - 1` first and then as they first occur, and where each key stands among them."""
+    every = np.concatenate([np.arange(reserved), *keys])
+    distinct, first, inverse = np.unique(every, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    at = rank[inverse][reserved:]
+    ends = np.cumsum([len(k) for k in keys])
+    return distinct[order], [at[end - len(k) : end] for k, end in zip(keys, ends, strict=True)]
+
+
+def _target(at: Positions) -> tuple[At, bool]:
+    """A slice where positions are consecutive (cheap), and whether none occurs twice."""
+    if len(at) and np.array_equal(at, np.arange(at[0], at[0] + len(at))):
+        return slice(int(at[0]), int(at[0]) + len(at)), True
+    return at, len(np.unique(at)) == len(at)
+
+
+def _add(out: Array, at: At, single: bool, values: Array) -> None:
+    if single:
+        out[at] += values
+    else:
+        out += np.bincount(at, values, minlength=len(out))  # type: ignore[arg-type]  # positions: slices are single
+
+
+def _reduced(values: Array, starts: Positions) -> Array:
+    """Sums between starts; a row without terms gives 0."""
+    if len(values) == 0:
+        return np.zeros(len(starts))
+    sums: Array = np.add.reduceat(values, np.minimum(starts, len(values) - 1))
+    sums[starts == np.append(starts[1:], len(values))] = 0.0
+    return sums
+
+
+def _dense(form: Form, weights: list[Array], linear: Array) -> Array:
+    size = sum(f.size for f in form.families)
+    width = size + form.n
+    flat = np.bincount(form.linear.rows * width + size + form.linear.source, linear, minlength=(form.m + 1) * width)
+    start = 0
+    for family, weight in zip(form.families, weights, strict=True):
+        t = family.terms
+        flat += np.bincount(t.rows * width + start + t.source, weight, minlength=len(flat))
+        start += family.size
+    return flat.reshape(form.m + 1, width)
+
+
+def _sparse(rows: Positions, columns: Positions, weight: Array, height: int, width: int) -> Any:
+    from scipy.sparse import csr_array
+
+    return csr_array((weight, (rows, columns)), shape=(height, width))

@@ -1,0 +1,57 @@
+"""A mechanism at work: a structure applied to a market, ready to be asked at any report.
+
+It owns the compiled programme (one build, many parameter values) and remembers the solutions it has found, so payments,
+certificates and misreports, which all ask at neighbouring reports, share them and warm-start from the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mechdsl.derivation import Derivation
+from mechdsl.evaluate import Array
+from mechdsl.formula import Quantity
+from mechdsl.market import Market, PrivateType
+from mechdsl.program import Program, Solution
+from mechdsl.structure import Report, Structure
+
+__all__ = ["Mechanism"]
+
+
+@dataclass(slots=True, eq=False)
+class Mechanism:
+    """The rule `report -> solution` of a structure on a market.
+
+    Args:
+        market, structure, derivation, program: as made by the chain.
+        engine: the compiled programme.
+    """
+
+    market: Market
+    structure: Structure
+    derivation: Derivation
+    program: Program
+    engine: Any
+    _found: dict[bytes, Solution] = field(default_factory=dict)
+
+    def solve(self, report: Report, start: Solution | None = None) -> Solution:
+        """The programme's solution at `report`; remembered. `start` is a solution at a neighbouring report."""
+        parameters = self.structure.parameters(self.market, report)
+        return self.solve_at(parameters, start)
+
+    def solve_at(self, parameters: Mapping[Quantity, Array], start: Solution | None = None) -> Solution:
+        """The programme's solution at given values of its open parameters; remembered."""
+        key = b"".join(np.ascontiguousarray(parameters[q], dtype=np.float64).tobytes() for q in self.program.parameters)
+        known = self._found.get(key)
+        if known is None:
+            known = self.engine.solve(parameters, start=start)
+            if len(self._found) < 50_000:  # a bound, so that a long search cannot fill the memory
+                self._found[key] = known
+        return known
+
+    def type_of(self, name: str) -> PrivateType:
+        return next(t for t in self.market.types if t.name == name)

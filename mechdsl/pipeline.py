@@ -1,0 +1,125 @@
+"""The chain, top to bottom: text -> File -> Model -> (structure) -> Derivation -> Program -> Outcome -> Certificate.
+
+Each stage is a pure function made elsewhere; here they stand in order. A `Run` holds what each made for one regime,
+side by side, so any of it can be printed, tested or reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mechdsl import syntax
+from mechdsl.elaborate import Override, elaborate
+from mechdsl.errors import Diagnostic, Source
+from mechdsl.market import Market, Model
+from mechdsl.outcome import Certificate, Outcome
+from mechdsl.program import Status
+from mechdsl.structure import Match, Registry, Report, Structure, match
+
+if TYPE_CHECKING:
+    from mechdsl.derivation import Derivation
+    from mechdsl.mechanism import Mechanism
+
+__all__ = ["Run", "derive", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
+
+
+def load(
+    path: Path | str,
+    overrides: Sequence[Override] = (),
+    report: Sequence[Override] = (),
+    seed: int = 0,
+) -> Model:
+    """Read, parse and elaborate a file.
+
+    Raises:
+        MechError: with every mistake found.
+    """
+    file, source = syntax.read(path)
+    return elaborate(file, source, Path(path).parent, overrides, report, seed)
+
+
+def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
+    """Parse and elaborate a text; without a folder it can name no csv files.
+
+    Raises:
+        MechError: with every mistake found.
+    """
+    return elaborate(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One regime, from its market to its certificate; what was not reached is None.
+
+    Args:
+        market: as stated; match: the structure taken and why.
+        mechanism: derivation, programme and compiled engine, ready to be asked again.
+        outcome, certificate: the answer and its checks.
+        problem: what stands in the way when no structure handles the market.
+    """
+
+    market: Market
+    match: Match
+    mechanism: Mechanism | None = None
+    outcome: Outcome | None = None
+    certificate: Certificate | None = None
+    problem: Diagnostic | None = None
+
+    @property
+    def derivation(self) -> Derivation | None:
+        return self.mechanism.derivation if self.mechanism else None
+
+    @property
+    def solved(self) -> bool:
+        return self.outcome is not None and self.outcome.status is Status.OPTIMAL
+
+
+def derive(market: Market, structure: Structure) -> Derivation:
+    """What theory makes of the market."""
+    return structure.derive(market)
+
+
+def mechanism(market: Market, structure: Structure) -> Mechanism:
+    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report."""
+    from mechdsl.engines import compile_program
+    from mechdsl.mechanism import Mechanism
+
+    derivation = structure.derive(market)
+    program = structure.program(market, derivation)
+    return Mechanism(market, structure, derivation, program, compile_program(program))
+
+
+def run(market: Market, registry: Registry) -> Run:
+    """Solve one regime at its report (the types' means where none is stated) and certify the answer."""
+    from mechdsl.certify import certify
+
+    matched = match(market, registry)
+    if matched.structure is None:
+        return Run(market, matched, problem=unhandled(market, matched, registry))
+    ready = mechanism(market, matched.structure)
+    report = stated_report(market)
+    outcome = matched.structure.recover(ready, report)
+    certificate = certify(ready, report, outcome) if outcome.status is Status.OPTIMAL else None
+    return Run(market, matched, ready, outcome, certificate)
+
+
+def stated_report(market: Market) -> Report:
+    """The report the file states, or the mean of every type."""
+    if market.report is not None:
+        return market.report
+    return {t.quantity: np.asarray(t.table(lambda d: d.mean)) for t in market.types}
+
+
+def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
+    """M060: the market's contracts and objective, and what the installed structures handle."""
+    span = market.contracts[0].span if market.contracts else (market.objectives[0].span if market.objectives else None)
+    lines = [f"{s.name}: {s.handles}" for s in registry.structures]
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in matched.reasons.items())
+    hint = f"Not taken: {reasons}. " if reasons else ""
+    installed = "Installed: " + "; ".join(lines) + "." if lines else "No structures are installed."
+    return Diagnostic("M060", f"no installed structure handles regime '{market.regime}'", span, hint + installed)

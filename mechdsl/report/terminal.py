@@ -1,0 +1,377 @@
+"""Outcomes as tables that a person reads in eighty columns: who produces what, who pays whom, what binds, what was checked.
+
+What shares an index set shares a table. Numbers have six significant digits and stand with their decimal points in line;
+a table too wide for the terminal goes on in a second one, and a long one shows its ends: nothing is ever cut silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import IndexSet, Quantity
+from mechdsl.market import Layer, Market
+from mechdsl.outcome import Certificate, Check, Outcome
+from mechdsl.program import Constraint, Status
+from mechdsl.theory.virtual_cost import virtual_cost_of
+
+if TYPE_CHECKING:
+    from mechdsl.pipeline import Run
+
+__all__ = ["View", "aligned", "comparison", "console", "heading", "regime"]
+
+ROWS = 24  # a table longer than this shows its first and last rows
+_FIRST, _LAST = 12, 5
+_BINDS = 1e-6  # of the terms of a constraint: a smaller slack is shown as "binds"
+_GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How much to show: every row of long tables (`--all`), every check of a certificate (`--verbose`)."""
+
+    all_rows: bool = False
+    all_checks: bool = False
+    width: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of a table by label: its cells, and what stands under it in the last line."""
+
+    title: str
+    cells: tuple[str, ...]
+    total: str = ""
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """The columns gathered for one combination of index sets."""
+
+    sets: tuple[IndexSet, ...]
+    title: str = ""
+    columns: list[_Column] = field(default_factory=list)
+
+    @property
+    def labels(self) -> list[str]:
+        return [", ".join(labels) for labels in product(*(s.labels for s in self.sets))]
+
+
+def console() -> Console:
+    """The terminal as it is: its width, and colours where it has them (NO_COLOR is respected)."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def heading(market: Market) -> RenderableType:
+    """The market's title and its sources."""
+    lines = [Text.assemble((market.title or market.name, _STRONG), (f"  ({market.name})", _FAINT))]
+    lines += [Text(source, style=_FAINT) for source in market.citations]
+    return Group(*lines)
+
+
+def regime(run: Run, view: View) -> RenderableType:
+    """One regime: the structure taken and why, tables by label, demands, the books, the certificate, notes."""
+    market, outcome = run.market, run.outcome
+    parts: list[RenderableType] = [_regime_line(market)]
+    if outcome is None or run.match.structure is None:
+        problem = run.problem
+        parts.append(Text(problem.message if problem else "not solved", style=_BAD))
+        parts += [_line(f"{name}: {reason}") for name, reason in run.match.reasons.items()]
+        return Group(*parts)
+    structure = run.match.structure
+    parts.append(_line(f"structure {structure.name}: {structure.title} (taken for {run.match.why})"))
+    if outcome.status is not Status.OPTIMAL:
+        parts.append(Text(f"{outcome.status.word}: {outcome.message}", style=_BAD))
+    if outcome.report_is_mean:
+        parts.append(_line("no report is stated: every type stands at its mean"))
+    for sheet in _sheets(run, outcome):
+        parts += _tables(sheet, view)
+    if outcome.slack:
+        parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
+    if outcome.accounts:
+        parts += _books(market, outcome, view)
+    parts.append(_bottom_line(outcome))
+    if run.certificate is not None:
+        parts.append(_certificate(run.certificate, view))
+    parts += [_line(f"note: {note}") for note in outcome.notes]
+    return Group(*parts)
+
+
+def comparison(runs: Iterable[Run]) -> RenderableType:
+    """The regimes side by side: revenue, welfare, all payments together, and whether each is certified."""
+    rows = list(runs)
+    outcomes = [r.outcome for r in rows]
+    numbers = {
+        "revenue": [o.revenue if o else None for o in outcomes],
+        "welfare": [o.welfare if o else None for o in outcomes],
+        "payments": [_paid_by_providers(o) if o else None for o in outcomes],
+    }
+    table = _table("regime", [name for name, column in numbers.items() if any(v is not None for v in column)])
+    table.add_column("", justify="left", overflow="fold")
+    shown = [aligned([np.nan if v is None else v for v in numbers[str(c.header)]]) for c in table.columns[1:-1]]
+    for j, run in enumerate(rows):
+        table.add_row(run.market.regime, *(column[j] for column in shown), _verdict(run))
+    return Group(_rule(Text("side by side", style=_STRONG)), table)
+
+
+# ------------------------------------------------------------------------------------------------------------- numbers
+
+
+def aligned(values: Sequence[float]) -> tuple[str, ...]:
+    """The numbers with six significant digits, padded on the right so that flush right their decimal points agree.
+
+    NaN, which stands for an entry there is none of, is left blank.
+    """
+    texts = ["" if np.isnan(v) else f"{v + 0.0:.6g}" for v in values]
+    tails = [len(text) - len(_before_point(text)) for text in texts]
+    longest = max(tails, default=0)
+    return tuple(text + " " * (longest - tail) if text else "" for text, tail in zip(texts, tails, strict=True))
+
+
+def _before_point(text: str) -> str:
+    return text.partition("e")[0].partition(".")[0]
+
+
+def _money(value: float) -> str:
+    return f"{value + 0.0:.6g}"
+
+
+def _column(title: str, table: Any, *, summed: bool = False) -> _Column:
+    flat = np.asarray(table, dtype=np.float64).reshape(-1)
+    if not summed or flat.size < 2:
+        return _Column(title, aligned(flat))
+    *cells, total = aligned([*flat, float(np.nansum(flat))])
+    return _Column(title, tuple(cells), total)
+
+
+# ------------------------------------------------------------------------------------------------------ tables by label
+
+
+def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
+    """Types, weights, decisions and each provider's money, by the index sets they share; sheets in the order of layers."""
+    market = run.market
+    sheets: dict[tuple[IndexSet, ...], _Sheet] = {}
+
+    def sheet(sets: tuple[IndexSet, ...]) -> _Sheet:
+        return sheets.setdefault(sets, _Sheet(sets))
+
+    for private in market.types:
+        if private.name in outcome.report:
+            sheet(private.quantity.sets).columns.append(_column(private.name, outcome.report[private.name]))
+    for quantity, title, table in _weights(run, outcome):
+        sheet(quantity.sets).columns.append(_column(title, table))
+    for choice in market.choices:
+        name = str(choice.quantity.name)
+        if name in outcome.allocation:
+            sheet(choice.quantity.sets).columns.append(_column(name, outcome.allocation[name]))
+    paid = [layer for layer in market.layers if layer.name in outcome.payments]
+    for layer in paid:
+        home = sheet(_sets(layer))
+        alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
+        home.columns += _money_columns(layer, outcome, "" if alone else f" {layer.name}")
+        home.title = layer.name if alone else ""
+    return [s for s in sheets.values() if s.columns]
+
+
+def _weights(run: Run, outcome: Outcome) -> list[tuple[Quantity, str, Array]]:
+    """What the programme was solved at, beyond the types themselves: virtual costs, as a rule."""
+    if run.mechanism is None or run.match.structure is None or not outcome.report:
+        return []
+    market = run.market
+    report = {t.quantity: np.asarray(outcome.report[t.name]) for t in market.types}
+    virtual = {virtual_cost_of(t, market) for t in market.types}
+    found = run.match.structure.parameters(market, report)
+    return [
+        (q, "virtual cost" if q in virtual else str(q.name), np.asarray(table))
+        for q, table in found.items()
+        if q.role == "open"
+    ]
+
+
+def _money_columns(layer: Layer, outcome: Outcome, suffix: str) -> list[_Column]:
+    columns = [_column(f"payment{suffix}", outcome.payments[layer.name], summed=True)]
+    if layer.cost != 0 and layer.name in outcome.costs:
+        columns.append(_column(f"cost{suffix}", outcome.costs[layer.name], summed=True))
+    if layer.name in outcome.utilities:
+        columns.append(_column(f"utility{suffix}", outcome.utilities[layer.name], summed=True))
+    return columns
+
+
+def _constraint_sheet(market: Market, outcome: Outcome, constraint: Constraint) -> _Sheet:
+    """One constraint by label: what is required, what there is, the slack (or that it binds), its price."""
+    values: dict[Quantity, Any] = dict(market.data)
+    values |= {c.quantity: outcome.allocation[str(c.quantity.name)] for c in market.choices}
+    slack = np.asarray(outcome.slack[constraint.name], dtype=np.float64)
+    left, right = (np.asarray(evaluate(e, values, constraint.letters)) for e in (constraint.left, constraint.right))
+    left, right = (np.where(np.isnan(slack), np.nan, side) for side in (left, right))
+    binds = np.abs(slack) <= _BINDS * (1 + np.abs(left) + np.abs(right))
+    columns = [
+        _column("required" if constraint.relation == ">=" else "bound", right),
+        _column("supplied" if constraint.name == "demand" else "reached", left),
+        _Column(
+            "slack", tuple("binds" if b else t for b, t in zip(binds.flat, aligned(slack.reshape(-1)), strict=True))
+        ),
+    ]
+    if constraint.name in outcome.shadow_price:
+        columns.append(_column("shadow price", outcome.shadow_price[constraint.name]))
+    return _Sheet(tuple(a.index_set for a in constraint.letters), constraint.name, columns)
+
+
+def _tables(sheet: _Sheet, view: View) -> list[RenderableType]:
+    """The sheet as one table, or as several where the terminal is too narrow; long ones by their ends."""
+    labels = sheet.labels if sheet.sets else [sheet.title]
+    first = sheet.title if sheet.title and sheet.sets else ", ".join(s.name for s in sheet.sets)
+    rows = range(len(labels))
+    hidden = len(labels) > ROWS and not view.all_rows
+    shown = [*rows[:_FIRST], *rows[-_LAST:]] if hidden else list(rows)
+    total = "total" if any(c.total for c in sheet.columns) else ""
+    margin = max(map(len, (first, total, *(labels[j] for j in shown), f"... {len(labels)} more"))) + 4
+    found: list[RenderableType] = []
+    for columns in _fitting(sheet.columns, view.width - margin):
+        table = _table(first, [c.title for c in columns])
+        for j in shown:
+            table.add_row(labels[j], *(c.cells[j] for c in columns))
+            if hidden and j == _FIRST - 1:
+                table.add_row(Text(f"... {len(labels) - len(shown)} more", style=_FAINT))
+        if any(c.total for c in columns):
+            table.add_section()
+            table.add_row("total", *(c.total for c in columns), style=_STRONG)
+        found.append(table)
+    return found
+
+
+def _fitting(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
+    """The columns in order, in as few groups as fit the width."""
+    groups: list[list[_Column]] = [[]]
+    used = 0
+    for column in columns:
+        needed = max(map(len, (column.title, column.total, *column.cells))) + 2
+        if groups[-1] and used + needed > width:
+            groups.append([])
+            used = 0
+        groups[-1].append(column)
+        used += needed
+    return groups
+
+
+def _table(first: str, titles: Iterable[str]) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style=_STRONG, border_style=_FAINT, show_edge=False
+    )
+    table.add_column(first, justify="left", overflow="fold")
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
+    return table
+
+
+# ----------------------------------------------------------------------------------------------------------- the books
+
+
+def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]:
+    """Who pays whom; then, for every party, `received - paid + value - cost = utility`, and that it adds up to welfare."""
+    lines = [
+        _line(f"{a.payer} pays {a.receiver} {_money(float(np.sum(a.amounts)))} ({a.what})") for a in outcome.accounts
+    ]
+    parties = list(
+        dict.fromkeys([*(y.name for y in market.layers), *(n for a in outcome.accounts for n in (a.payer, a.receiver))])
+    )
+    received = [_sum(a.amounts for a in outcome.accounts if a.receiver == name) for name in parties]
+    paid = [_sum(a.amounts for a in outcome.accounts if a.payer == name) for name in parties]
+    values, costs = (
+        [_sum([table[n]] if n in table else []) for n in parties] for table in (outcome.values, outcome.costs)
+    )
+    utilities = [r - p + v - c for r, p, v, c in zip(received, paid, values, costs, strict=True)]
+    columns = [("received", received), ("paid", paid), ("value", values), ("cost", costs), ("utility", utilities)]
+    kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
+    sheet = _Sheet((IndexSet("accounts", tuple(parties)),), "", kept)
+    return [*lines, *_tables(sheet, View(all_rows=True, width=view.width))]
+
+
+def _bottom_line(outcome: Outcome) -> Text:
+    figures = (("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit))
+    text = Text()
+    for name, value in figures:
+        if value is not None:
+            text.append(f"{'   ' if text else ''}{name} ").append(_money(value), style=_STRONG)
+    return text
+
+
+def _paid_by_providers(outcome: Outcome) -> float | None:
+    return _sum(outcome.payments.values()) if outcome.payments else None
+
+
+def _sum(tables: Iterable[Any]) -> float:
+    return float(sum(np.sum(t) for t in tables))
+
+
+# ----------------------------------------------------------------------------------------------------- the certificate
+
+
+def _certificate(certificate: Certificate, view: View) -> RenderableType:
+    """One line with the checks that came nearest to failing; all of them when one fails or they are asked for."""
+    if certificate.passed and not view.all_checks:
+        nearest = sorted(certificate.checks, key=_strain, reverse=True)[:2]
+        numbers = ", ".join(f"{c.name} {c.value:.1e} (at most {c.tolerance:.0e})" for c in nearest)
+        count = len(certificate.checks)
+        text = Text.assemble(("certified", _GOOD), f": {count} check{'s' if count != 1 else ''} passed; {numbers}")
+        return text
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style=_STRONG, border_style=_FAINT, show_edge=False)
+    for title, justify in (("check", "left"), ("value", "right"), ("at most", "right"), ("", "left")):
+        table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
+    for check in certificate.checks:
+        verdict = Text("passed", style=_GOOD) if check.passed else Text("FAILS", style=_BAD)
+        table.add_row(check.name, f"{check.value:.2e}", f"{check.tolerance:.0e}", verdict)
+        if check.detail:
+            table.add_row(Text(f"  {check.detail}", style=_FAINT))
+    failing = sum(not check.passed for check in certificate.checks)
+    head = (
+        Text("certified", style=_GOOD)
+        if certificate.passed
+        else Text(f"NOT CERTIFIED: {failing} of {len(certificate.checks)} checks fail", style=_BAD)
+    )
+    return Group(head, table)
+
+
+def _strain(check: Check) -> float:
+    return check.value / check.tolerance if check.tolerance > 0 else np.inf
+
+
+def _verdict(run: Run) -> Text:
+    if run.outcome is None:
+        return Text("no structure handles it", style=_BAD)
+    if run.certificate is None:
+        return Text(run.outcome.status.word, style=_BAD if run.outcome.status is not Status.OPTIMAL else "")
+    return Text("certified", style=_GOOD) if run.certificate.passed else Text("NOT CERTIFIED", style=_BAD)
+
+
+# -------------------------------------------------------------------------------------------------------------- pieces
+
+
+def _sets(layer: Layer) -> tuple[IndexSet, ...]:
+    return tuple(a.index_set for a in layer.letters)
+
+
+def _regime_line(market: Market) -> RenderableType:
+    title = Text(market.regime, style=_STRONG)
+    if market.regime_title:
+        title.append(f"  {market.regime_title}", style="not bold")
+    return Padding(_rule(title), (1, 0, 0, 0))
+
+
+def _rule(title: Text) -> Rule:
+    return Rule(title, align="left", style=_FAINT)
+
+
+def _line(text: str) -> Text:
+    return Text(text, style=_FAINT)

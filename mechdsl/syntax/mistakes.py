@@ -1,0 +1,342 @@
+"""What to say of a text that does not parse: the messages M004 to M007 and M009, in the language's words.
+
+A message names the cause, and what was expected where in the words of the language (never a token's name); the hint is the
+remedy: the slip that the place suggests, or else how the statement is written.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lark import Token
+
+from mechdsl.errors import Diagnostic, did_you_mean
+from mechdsl.syntax.grammar import BODIES, END, Grammar
+from mechdsl.syntax.scan import token_span
+
+__all__ = [
+    "FORMS",
+    "Scene",
+    "misplaced",
+    "misspelt",
+    "nearest",
+    "unclosed",
+    "unexpected",
+    "unknown",
+    "unmatched",
+    "unopened",
+]
+
+FORMS = MappingProxyType(
+    {
+        "market": 'market genai "What the market is"',
+        "cite": 'cite "Author (2025), Title"',
+        "index": "index k in domains = {video, text}",
+        "param": 'param d[k] in [0, inf) = {video: 3, text: 4} "content demanded"',
+        "let": "let total = sum(k: x[k])",
+        "layer": "layer creator[k] { type c[k] ~ uniform(0, 1)  choose x[k] >= 0  cost c[k] * x[k] }",
+        "state": 'state theta "what the signals inform about"',
+        "common": "common B ~ normal(0, 1)",
+        "demand": "demand[k]: x[k] >= d[k]",
+        "constraint": "constraint cap[k]: x[k] <= 10",
+        "contract": "contract platform -> creator: direct",
+        "objective": "objective platform: maximize revenue",
+        "report": "report c = {video: 0.3, text: 0.6}",
+        "claim": "claim ranking: revenue(M1) >= revenue(M2)",
+        "regime": 'regime M1 "revenue" { objective platform: maximize revenue }',
+        "set": "set mu = 0",
+        "type": "type c[k] ~ uniform(0, 1)",
+        "choose": "choose x[k] >= 0",
+        "cost": "cost c[k] * x[k]^2",
+        "value": "value log(1 + x)",
+        "bargaining": "bargaining 0.5",
+        "outside": "outside 0",
+        "signal": "signal s[i] = theta + noise(variance = 1 / e[i])",
+        "represents": "represents creator",
+        "experiment": 'experiment costs "Over draws" { draws 1000  table revenue  plot box(revenue) }',
+        "draws": "draws 1000",
+        "seed": "seed 7",
+        "instances": "instances 10",
+        "regimes": "regimes M1, M2",
+        "vary": "vary d.video in 1..20 by 0.5",
+        "table": "table revenue, welfare",
+        "plot": "plot box(revenue)",
+    }
+)
+"""Every statement by example; what a hint shows when the place suggests no better one."""
+
+_PIECES = MappingProxyType(
+    {
+        "value": "x[video] + 1",
+        "axes": "d.video in 1..20 by 0.5",
+        "assignments": "c.video=0.3,c.text=0.6",
+        "chains": "revenue(M1) >= revenue(M2)",
+    }
+)
+
+_HOMES = MappingProxyType(
+    {
+        "file": "at the top of the file",
+        "regime": "in the body of a regime",
+        "layer": "in the body of a layer",
+        "experiment": "in the body of an experiment",
+    }
+)
+
+_OPERAND_ENDS = {"NAME", "NUMBER", "RPAR", "RSQB"}
+_OPERAND_STARTS = {"NAME", "NUMBER", "LPAR", "AGGREGATE"}
+_OPERATORS = {"+", "-", "*", "/", "^", "and", "or", ">=", "<=", "==", ">", "<", "!="}
+_COMPARISONS = {">=", "<=", "==", ">", "<", "!="}
+_CLOSER = MappingProxyType({"(": ")", "[": "]", "{": "}"})
+_SHOWN = 40
+
+# Two signs side by side that another language means something by.
+_SLIPS = MappingProxyType(
+    {
+        "**": "A power is written '^'.",
+        "//": "A comment starts with '#'.",
+        "/*": "A comment starts with '#' and ends with its line.",
+        "&&": "Conditions are joined by 'and'.",
+        "<-": "A value is given with '=', an arrow is '->'.",
+        "=>": "An arrow is written '->'; at least is '>='.",
+        "=<": "At most is written '<='.",
+        "><": "Unequal is written '!='.",
+        "<>": "Unequal is written '!='.",
+        ":=": "A value is given with '='.",
+        "==": "A value is given with a single '='.",
+        "...": "A range has two full stops, '1..20'.",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the parser saw where it could not go on.
+
+    Args:
+        token: what cannot stand there.
+        before: the last token taken, if any.
+        keyword: of the statement it stands in; of a piece of the command line, the piece's name; at its start, empty.
+        body: what holds the statement: `file`, `regime`, `layer`, `experiment`.
+        expected: the terminals that could have stood there.
+        statement: the token opens a statement of its own.
+    """
+
+    grammar: Grammar
+    token: Token
+    before: Token | None
+    keyword: str
+    body: str
+    expected: frozenset[str]
+    statement: bool
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was meant to be, if one is near; the judgement is `did_you_mean`'s."""
+    names = sorted(known)
+    exact = [name for name in names if name == word.lower()]
+    return next(iter(exact or difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
+
+
+# ----------------------------------------------------------------------------------------------------------- the messages
+
+
+def unexpected(scene: Scene) -> Diagnostic:
+    """M004: `expected an expression after `=`, found `)``."""
+    expected = _listed(list(_expectations(scene)))
+    after = f" after {_quoted(scene.before)}" if scene.before is not None else ""
+    found = f"the statement '{scene.token}'" if scene.statement else _quoted(scene.token)
+    return Diagnostic("M004", f"expected {expected}{after}, found {found}", token_span(scene.token), _remedy(scene))
+
+
+def unclosed(opener: Token, found: Token, body: str | None, statement: bool) -> Diagnostic:
+    """M005, at the opening bracket: where it was forgotten is said in the message.
+
+    Args:
+        opener: the bracket that nothing closes.
+        found: what stands where its end was missed.
+        body: the kind of body that the bracket opens, or None for a bracket within a statement.
+        statement: `found` opens a statement.
+    """
+    closer = _CLOSER[opener.value]
+    if found.type == END:
+        message = f"this '{opener}' is never closed: the text ends first"
+        hint = f"Add '{closer}' where it should end."
+    elif body:
+        message = (
+            f"this '{opener}' is never closed: line {found.line} goes on with '{found}', which is no part of {_a(body)}"
+        )
+        hint = f"Add '{closer}' before '{found}'."
+    elif statement:
+        message = f"this '{opener}' is never closed: line {found.line} goes on with the statement '{found}'"
+        hint = f"Add '{closer}' before it."
+    else:
+        message = f"this '{opener}' is not closed before {_quoted(found)} in line {found.line}, column {found.column}"
+        hint = f"Add '{closer}' before it."
+    return Diagnostic("M005", message, token_span(opener), hint)
+
+
+def unopened(token: Token, head: Sequence[Token]) -> Diagnostic:
+    """M004: the body of a layer, regime or experiment lacks its opening brace."""
+    message = f"expected '{{' before '{token}': it is part of the body of '{' '.join(head[:2])}'"
+    return Diagnostic("M004", message, token_span(token), f"For example: '{FORMS[head[0]]}'.")
+
+
+def unmatched(closer: Token, opener: Token | None) -> Diagnostic:
+    """M006: a closing bracket that closes nothing, or not what is open."""
+    if opener is None:
+        message = f"this '{closer}' closes nothing"
+        hint = "Delete it, or add the bracket that it should close."
+    else:
+        message = f"this '{closer}' does not close the '{opener}' of line {opener.line}, column {opener.column}"
+        hint = f"Write '{_CLOSER[opener.value]}', or open what it should close."
+    return Diagnostic("M006", message, token_span(closer), hint)
+
+
+def misspelt(token: Token, near: str) -> Diagnostic:
+    """M007: a word that is nearly the keyword that could stand there."""
+    return Diagnostic("M007", f"unknown keyword '{token}'", token_span(token), f"Did you mean '{near}'?")
+
+
+def unknown(scene: Scene) -> Diagnostic:
+    """M007: a word that stands where a statement starts, and starts none."""
+    known = scene.grammar.statements[scene.body]
+    place = "" if scene.body == "file" else f" in {_a(scene.body)}"
+    message = f"no statement{place} starts with '{_cut(scene.token)}'"
+    return Diagnostic("M007", message, token_span(scene.token), did_you_mean(scene.token, known))
+
+
+def misplaced(scene: Scene) -> Diagnostic:
+    """M009: a statement of the language, where it cannot stand."""
+    homes = [_HOMES[body] for body in BODIES if scene.token in scene.grammar.statements[body]]
+    here = "at the top of the file" if scene.body == "file" else f"in {_a(scene.body)}"
+    message = f"'{scene.token}' cannot stand {here}"
+    hint = f"It belongs {_listed(homes)}: '{FORMS[scene.token]}'."
+    if scene.token == "set" and scene.body == "file":
+        hint = (
+            "It overrides a param in the body of a regime; at the top of the file, give the 'param' itself its value."
+        )
+    return Diagnostic("M009", message, token_span(scene.token), hint)
+
+
+# ---------------------------------------------------------------------------------------------------------- expectations
+
+
+def _expectations(scene: Scene) -> Iterator[str]:
+    """What could have stood there, in the language's words."""
+    spelling = scene.grammar.spelling
+    starters = scene.grammar.statements[scene.body]
+    left = {spelling.get(t, t) for t in scene.expected}
+    ends = left & starters or END in left
+    if {"NAME", "NUMBER", "("} <= left:
+        if scene.before == "~":
+            yield "a distribution"
+        else:
+            yield "a value" if {"[", "{"} <= left else "an expression"
+        left -= {"NAME", "NUMBER", "STRING", "AGGREGATE", "(", "-", "+", "not", "[", "{"}
+    elif {"[", "("} <= left and not ends:
+        yield "an interval such as '[0, 1]'"
+        left -= {"[", "("}
+        if "NAME" in left:
+            yield "an index set"
+            left -= {"NAME"}
+    elif {"NAME", "NUMBER", "STRING"} <= left:
+        yield "a label"
+        left -= {"NAME", "NUMBER", "STRING", "-"}
+    elif "NAME" in left:
+        yield "a name"
+        left -= {"NAME", "PATH"}
+    operator = len(left & _OPERATORS) > 2
+    if operator:
+        left -= _OPERATORS | {"[", "("}
+    if ends:
+        left -= starters | {END, "STRING"}
+    if "STRING" in left:
+        yield "a string in quotes"
+        left -= {"STRING"}
+    yield from (f"'{sign}'" for sign in sorted(left - {END}))
+    if operator:
+        yield "an operator"
+    if ends:
+        yield "the next statement" if scene.keyword in FORMS else "a statement" if starters & left else "the end"
+
+
+def _remedy(scene: Scene) -> str:
+    """The slip that the place suggests, or else how the statement is written."""
+    token, before, grammar = scene.token, scene.before, scene.grammar
+    expected = {grammar.spelling.get(t, t) for t in scene.expected}
+    hint = ""
+    if before is not None and before.end_pos == token.start_pos:
+        hint = _SLIPS.get(f"{before}{token}", "")
+    if hint:
+        return hint
+    if token == "=" and "==" in expected:
+        return "A comparison is written '=='."
+    if token in _COMPARISONS and "and" in expected and not expected & _COMPARISONS:
+        return "Comparisons do not chain in an expression: write 'a <= b and b <= c'."
+    if token in {">", "<", "!="} and ">=" in expected:
+        return f"A requirement is weak: write '{'>=' if token == '>' else '<=' if token == '<' else '=='}'."
+    if token.type == "PATH":
+        name, label = token.value.split(".", 1)
+        return f"In a file an entry is written '{name}[{label.replace('.', ', ')}]'."
+    if before is not None and _juxtaposed(before, token) and "*" in expected and not scene.statement:
+        if "," in expected and before.line != token.line:
+            return "Entries are separated by commas."
+        if not _between_letters(before, token):
+            return f"A product is written '{_cut(before)} * {_cut(token)}'." + (
+                " Entries are separated by commas." if "," in expected else ""
+            )
+    if (
+        "," in expected
+        and before is not None
+        and before.type not in {"COMMA"}
+        and token.type in {"NAME", "STRING", "NUMBER"}
+    ):
+        return "Entries are separated by commas."
+    return _form(scene)
+
+
+def _form(scene: Scene) -> str:
+    if scene.keyword in FORMS:
+        return f"For example: '{FORMS[scene.keyword]}'."
+    if scene.keyword in _PIECES:
+        return f"For example: '{_PIECES[scene.keyword]}'."
+    known = ", ".join(sorted(scene.grammar.statements[scene.body]))
+    return f"Every statement starts with its keyword: {known}."
+
+
+def _juxtaposed(before: Token, token: Token) -> bool:
+    return before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS
+
+
+def _between_letters(before: Token, token: Token) -> bool:
+    """`x y` may be anything; `2 x`, `x (y)` and `f(x) y` can only be products."""
+    return before.type == "NAME" and token.type == "NAME" and before.line != token.line
+
+
+# ----------------------------------------------------------------------------------------------------------------- words
+
+
+def _quoted(token: Token) -> str:
+    if token.type == END:
+        return "the end of the text"
+    if token.type == "STRING":
+        return f"the string {_cut(token)}"
+    return f"'{_cut(token)}'"
+
+
+def _cut(token: Token) -> str:
+    return str(token) if len(token) <= _SHOWN else f"{token[:_SHOWN]}..."
+
+
+def _a(body: str) -> str:
+    return f"an {body}" if body[0] in "aeiou" else f"a {body}"
+
+
+def _listed(items: Collection[str]) -> str:
+    """`a, b or c`."""
+    *most, last = list(items) or ["something else"]
+    return f"{', '.join(most)} or {last}" if most else last

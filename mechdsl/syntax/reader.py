@@ -1,0 +1,412 @@
+"""Tokens to lark's tree, through every mistake: an LALR(1) parse that finds its feet again after each.
+
+A statement starts with its keyword, so there is always a place to go on from: the parser's stacks are cut back to where the
+statement began, and reading resumes at the next one. A bracket that was forgotten is put in, a misspelt keyword replaced;
+each statement is blamed at most once, so that one slip makes one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from lark import Token, Tree
+from lark.exceptions import UnexpectedToken
+
+from mechdsl.errors import Diagnostic
+from mechdsl.syntax import mistakes
+from mechdsl.syntax.grammar import BODIES, END, Grammar, choices
+from mechdsl.syntax.mistakes import Scene
+from mechdsl.syntax.scan import MAX_MISTAKES, Scan
+
+__all__ = ["Reading", "read_tokens"]
+
+_CLOSER = MappingProxyType({"(": "RPAR", "[": "RSQB", "{": "RBRACE"})
+_OPENER = MappingProxyType({")": "(", "]": "[", "}": "{"})
+_WORDS = {"NAME", "AGGREGATE"}
+_MAY_END = {"NAME", "NUMBER", "STRING", "PATH", "RPAR", "RSQB", "RBRACE", "LBRACE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of parsing: the tree if there were no mistakes, and the tokens with the keywords told from the names."""
+
+    tree: Tree[Token] | None
+    tokens: tuple[Token, ...]
+    mistakes: tuple[Diagnostic, ...]
+
+
+def read_tokens(grammar: Grammar, scanned: Scan, start: str) -> Reading:
+    """Parse a scanned text as `start`, one of `grammar.STARTS`; mistakes of the scan are kept among those found."""
+    reader = _Reader(grammar, scanned, start)
+    reader.run()
+    return Reading(reader.tree, tuple(reader.taken), tuple(reader.mistakes))
+
+
+class _Statement:
+    """A statement being read.
+
+    Args:
+        start: index of its first token.
+        base: height of the parser's stack below it.
+        keyword: that it starts with; for a piece of the command line, the piece's name.
+    """
+
+    __slots__ = ("base", "body", "closed", "faulted", "keyword", "opened", "start")
+
+    def __init__(self, start: int, base: int, keyword: str) -> None:
+        self.start = start
+        self.base = base
+        self.keyword = keyword
+        self.opened: list[int] = []  # brackets not yet closed, by index
+        self.body: int | None = None  # the brace that opened its body
+        self.closed = False  # its body is over
+        self.faulted = False  # it has been blamed
+
+
+class _Reader:
+    """One reading of one text."""
+
+    def __init__(self, grammar: Grammar, scanned: Scan, start: str) -> None:
+        self.tree: Tree[Token] | None = None
+        self.taken: list[Token] = []
+        self.mistakes = list(scanned.mistakes)
+        self._scanned = tuple(m.span.start for m in scanned.mistakes if m.span)
+        self._grammar = grammar
+        self._statements = frozenset[str]().union(*grammar.statements.values())
+        self._start = start
+        self._tokens = list(scanned.tokens)
+        self._parser = grammar.lark.parse_interactive(start=start)
+        self._state = self._parser.parser_state
+        self._outer: list[_Statement] = []  # those in whose bodies we are
+        self._current: _Statement | None = None if start == "file" else _Statement(0, 1, start)
+        self._respelt = False  # the next statement was blamed for its keyword already
+        self._partners, self._missing = _match_braces(self._tokens)
+
+    def run(self) -> None:
+        """Read on until the end, or until there is enough to complain about."""
+        i = 0
+        while len(self.mistakes) < MAX_MISTAKES:
+            token = self._typed(i)
+            try:
+                tree = self._parser.feed_token(token)
+            except UnexpectedToken:
+                i = self._recover(i)
+                if self._start != "file":
+                    return
+                continue
+            self.taken.append(token)
+            if token.type == END:
+                self.tree = None if self.mistakes else tree
+                return
+            self._note(i, token)
+            i += 1
+
+    # ------------------------------------------------------------------------------------------------ the way of a token
+
+    def _typed(self, i: int) -> Token:
+        """Token `i` as the parser is to see it here: a word is a keyword only where one could stand."""
+        token = self._tokens[i]
+        if token.type not in _WORDS:
+            return token
+        possible = choices(self._state)
+        keyword = self._grammar.keywords.get(token.value)
+        if keyword in possible:
+            return token.update(type=keyword)
+        return token if token.type in possible else token.update(type="NAME")
+
+    def _note(self, i: int, token: Token) -> None:
+        """Keep account of what is open, now that token `i` has been taken."""
+        current = self._current
+        if token.value in self._statements and token.type == self._grammar.keywords[token.value]:
+            self._current = _Statement(i, len(self._state.state_stack) - 1, token.value)
+            self._current.faulted = self._respelt
+            self._respelt = False
+        elif token.value in _CLOSER:
+            if current is not None and token == "{" and self._heads_body(current):
+                self._enter(current, i)
+            elif current is not None:
+                current.opened.append(i)
+        elif token.value in _OPENER:
+            if current is not None and current.opened:
+                current.opened.pop()
+            else:
+                self._leave()
+
+    def _heads_body(self, statement: _Statement) -> bool:
+        return statement.keyword in BODIES and not statement.closed and not statement.opened
+
+    def _enter(self, statement: _Statement, i: int) -> None:
+        statement.body = i
+        self._outer.append(statement)
+        self._current = None
+
+    def _leave(self) -> None:
+        statement = self._outer.pop()
+        statement.closed = True
+        self._current = statement
+
+    # ------------------------------------------------------------------------------------------- what the parser could do
+
+    def _attempt(self, terminals: Sequence[str]) -> bool:
+        """Feed these terminals; if one is refused, stay where we were."""
+        states, values = list(self._state.state_stack), list(self._state.value_stack)
+        try:
+            for terminal in terminals:
+                self._parser.feed_token(Token(terminal, ""))
+        except UnexpectedToken:
+            self._state.state_stack[:], self._state.value_stack[:] = states, values
+            return False
+        return True
+
+    def _takes(self, terminal: str) -> bool:
+        """Whether the parser could go on with this terminal; it does not."""
+        states, values = list(self._state.state_stack), list(self._state.value_stack)
+        taken = self._attempt([terminal])
+        self._state.state_stack[:], self._state.value_stack[:] = states, values
+        return taken
+
+    def _expected(self) -> frozenset[str]:
+        return frozenset(t for t in choices(self._state) if t.isupper() and self._takes(t))
+
+    @property
+    def _body(self) -> str:
+        return self._outer[-1].keyword if self._outer else "file"
+
+    def _complete(self, expected: frozenset[str]) -> bool:
+        """Whether a statement could end here."""
+        return any(self._grammar.keywords[word] in expected for word in self._grammar.statements[self._body])
+
+    def _scene(self, i: int) -> Scene:
+        keyword = self._current.keyword if self._current is not None else ""
+        before = self._tokens[i - 1] if i else None
+        statement = self._opens_statement(i)
+        return Scene(self._grammar, self._tokens[i], before, keyword, self._body, self._expected(), statement)
+
+    def _first_on_line(self, i: int) -> bool:
+        return i == 0 or self._tokens[i - 1].line != self._tokens[i].line
+
+    def _opens_statement(self, i: int) -> bool:
+        """Whether token `i` and the one after it look like the start of a statement, of any body."""
+        token = self._tokens[i]
+        if token.type not in _WORDS or token.value not in self._statements:
+            return False
+        after = self._tokens[i + 1].type
+        return after in self._grammar.follows[token.value] - {"PLUS", "MINUS"}
+
+    def _starts(self, i: int) -> bool:
+        """Whether reading can resume at token `i`: it opens a statement, on a line of its own or after what may end one."""
+        if not self._opens_statement(i):
+            return False
+        fits = self._tokens[i].value in self._grammar.statements[self._body]
+        return self._first_on_line(i) or (fits and self._tokens[i - 1].type in _MAY_END)
+
+    # ---------------------------------------------------------------------------------------------------------- recovery
+
+    def _recover(self, i: int) -> int:
+        """Blame the mistake that shows at token `i`, put the parser where it can go on, and say with which token."""
+        i = self._unfinished(i)
+        for repair in (self._close_brackets, self._drop_closer, self._open_body, self._change_body, self._respell):
+            resumed = repair(i)
+            if resumed is not None:
+                return resumed
+        self._blame(self._current, i, mistakes.unexpected(self._scene(i)))
+        return self._resume(i)
+
+    def _blame(self, statement: _Statement | None, i: int, mistake: Diagnostic) -> None:
+        """Report the mistake, unless the statement has been blamed already."""
+        first = self._tokens[statement.start if statement is not None else i].start_pos or 0
+        last = self._tokens[i].end_pos or 0
+        scanned = any(first <= position <= last for position in self._scanned)
+        if not scanned and not (statement is not None and statement.faulted):
+            self.mistakes.append(mistake)
+        if statement is not None:
+            statement.faulted = True
+
+    def _unfinished(self, i: int) -> int:
+        """Token `i`, or the earlier one where a statement began that was taken for a name of the unfinished one before it."""
+        current = self._current
+        if current is None or current.closed:
+            return i
+        starts = (j for j in range(current.start + 1, i) if self._first_on_line(j) and self._opens_statement(j))
+        start = next(starts, None)
+        if start is None:
+            return i
+        self._cut_back(current)
+        current.opened.clear()
+        for j in range(current.start, start):
+            token = self._typed(j)
+            self._parser.feed_token(token)
+            if token.value in _CLOSER:
+                current.opened.append(j)
+            elif token.value in _OPENER:
+                current.opened.pop()
+        return start
+
+    def _close_brackets(self, i: int) -> int | None:
+        """Put in the brackets that the statement forgot, if it can then go on, or end."""
+        current = self._current
+        if current is None or not current.opened:
+            return None
+        token = self._tokens[i]
+        ends = token.type == END or self._starts(i)
+        states, values = list(self._state.state_stack), list(self._state.value_stack)
+        for count in range(1, len(current.opened) + 1):
+            opener = self._tokens[current.opened[-count]]
+            if not self._attempt([_CLOSER[opener.value]]):
+                break
+            if self._takes(self._typed(i).type) or (ends and count == len(current.opened)):
+                found = mistakes.unclosed(opener, token, None, statement=self._starts(i))
+                self._blame(current, i, found)
+                del current.opened[-count:]
+                return i
+        self._state.state_stack[:], self._state.value_stack[:] = states, values
+        return None
+
+    def _drop_closer(self, i: int) -> int | None:
+        """Pass over a closing bracket that closes nothing, or take it for the one that should stand there."""
+        token = self._tokens[i]
+        if token.value not in _OPENER:
+            return None
+        current = self._current
+        opened = current.opened if current is not None else []
+        opener = self._tokens[opened[-1]] if opened else None
+        if opener == _OPENER[token.value] or (token == "}" and opener is None and self._outer):
+            return None  # it closes what it should, but something is missing before it
+        self._blame(current, i, mistakes.unmatched(token, opener))
+        if opener is not None and self._attempt([_CLOSER[opener.value]]):
+            opened.pop()
+        return i + 1
+
+    def _open_body(self, i: int) -> int | None:
+        """Put in the brace that should open a body: `layer creator[k] type c[k] ~ ...`."""
+        current, word = self._current, self._tokens[i].value
+        if current is None or not self._heads_body(current) or not self._opens_statement(i):
+            return None
+        statements = self._grammar.statements
+        if word not in statements[current.keyword] or not self._attempt(["LBRACE"]):
+            return None
+        self._blame(current, i, mistakes.unopened(self._tokens[i], self._tokens[current.start : i]))
+        self._enter(current, i)
+        return i
+
+    def _change_body(self, i: int) -> int | None:
+        """A statement that this body cannot hold: either the body should have ended before, or it is out of place."""
+        token = self._tokens[i]
+        word = token.type in _WORDS and token.value in self._statements
+        known = word and (self._first_on_line(i) or self._opens_statement(i))
+        if not (known or token.type == END) or not self._complete(self._expected()):
+            return None
+        around = [outer.keyword for outer in self._outer[:-1]] + ["file"] if self._outer else []
+        fits = token.type == END or any(token.value in self._grammar.statements[body] for body in around)
+        if self._outer and fits and self._forgotten(i):
+            outer = self._outer[-1]
+            assert outer.body is not None
+            found = mistakes.unclosed(self._tokens[outer.body], token, outer.keyword, statement=True)
+            self._blame(outer, i, found)
+            self._parser.feed_token(Token("RBRACE", ""))
+            self._leave()
+            self._missing -= 1
+            return i
+        if token.type == END:
+            return None
+        self._end_statement()
+        self._blame(None, i, mistakes.misplaced(self._scene(i)))
+        return self._resume(i + 1)
+
+    def _forgotten(self, i: int) -> bool:
+        """Whether the end of the body we are in was forgotten: the text lacks a brace, and the indentation goes back."""
+        token, outer = self._tokens[i], self._tokens[self._outer[-1].start]
+        if token.type == END:
+            return True
+        back = (token.column or 0) <= (outer.column or 0)
+        return self._missing > 0 and (back or not self._first_on_line(i))
+
+    def _respell(self, i: int) -> int | None:
+        """Read a misspelt keyword as the one it is near; pass over a statement that starts with no keyword at all."""
+        token = self._tokens[i]
+        if token.type not in _WORDS:
+            return None
+        expected = self._expected()
+        words = [word for word, terminal in self._grammar.keywords.items() if terminal in expected]
+        near = mistakes.nearest(token.value, words)
+        opens = near in self._statements
+        if near is not None and opens and not self._plausible(i, near):
+            near = None
+        if near is not None and len(token) > 1:
+            if opens:
+                self._end_statement()
+            self._blame(None if opens else self._current, i, mistakes.misspelt(token, near))
+            self._respelt = opens
+            self._tokens[i] = token.update(value=near)
+            return i
+        if self._complete(expected) and (self._first_on_line(i) or self._tokens[i - 1] == "{"):
+            self._end_statement()
+            self._blame(None, i, mistakes.unknown(self._scene(i)))
+            return self._resume(i + 1)
+        return None
+
+    def _plausible(self, i: int, keyword: str) -> bool:
+        """Whether token `i` may have been meant to open a statement with this keyword."""
+        after = self._tokens[i + 1]
+        alone = self._first_on_line(i) or self._tokens[i - 1] == "{" or after.line == self._tokens[i].line
+        return alone and after.type in self._grammar.follows[keyword]
+
+    def _end_statement(self) -> None:
+        """Forget the statement that is complete, so that what comes next is not blamed on it."""
+        if self._current is not None:
+            self._cut_back(self._current)
+        self._current = None
+
+    def _cut_back(self, statement: _Statement) -> None:
+        """Take the parser back to where the statement began."""
+        del self._state.state_stack[statement.base :]
+        del self._state.value_stack[statement.base - 1 :]
+
+    def _resume(self, i: int) -> int:
+        """Where reading can go on, from token `i`: in the body whose head is at fault, at the next statement, at a `}`."""
+        current = self._current
+        if current is not None:
+            self._cut_back(current)
+            if self._heads_body(current) or (current.keyword in BODIES and not current.closed):
+                body = self._find_body(i)
+                if body is not None and self._attempt(BODIES[current.keyword]):
+                    current.opened.clear()
+                    self._enter(current, body)
+                    return body + 1
+        self._current = None
+        depth = 0
+        while self._tokens[i].type != END and not self._starts(i):
+            if self._tokens[i] == "{":
+                partner = self._partners.get(i)
+                if partner is not None and (self._opens_statement(i + 1) or self._tokens[i + 1] == "}"):
+                    i = partner  # the body of what could not be read
+                else:
+                    depth += 1
+            elif self._tokens[i] == "}":
+                if depth == 0 and self._outer:
+                    break
+                depth = max(0, depth - 1)
+            i += 1
+        return i
+
+    def _find_body(self, i: int) -> int | None:
+        """The brace that opens the body of a statement whose head is at fault at token `i`."""
+        while self._tokens[i].type != END and not self._starts(i):
+            if self._tokens[i] == "{":
+                return i
+            i += 1
+        return None
+
+
+def _match_braces(tokens: Sequence[Token]) -> tuple[dict[int, int], int]:
+    """The closing brace of each opening one, by index, and how many of these have none."""
+    partners: dict[int, int] = {}
+    opened: list[int] = []
+    for i, token in enumerate(tokens):
+        if token == "{":
+            opened.append(i)
+        elif token == "}" and opened:
+            partners[opened.pop()] = i
+    return partners, len(opened)

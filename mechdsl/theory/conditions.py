@@ -1,0 +1,272 @@
+"""What a mechanism must satisfy (truth-telling, participation) and what its allocation does (the KKT conditions).
+
+Incentive compatibility and participation are written with the cost as it was stated. The KKT conditions are differentiated
+from the programme that is solved, once for each indexed template; certificates and tests may evaluate them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from mechdsl.derivation import Step
+from mechdsl.errors import InternalError
+from mechdsl.formula import (
+    Entry, IndexProduct, IndexSum, Interval, Letter, Quantity, derivative, letters_of, rename_letters,
+)  # fmt: skip
+from mechdsl.market import Layer, Market, PrivateType
+from mechdsl.program import Constraint, Optimum, Variable
+from mechdsl.theory.notation import Expectation, Rule, misreport, others, own
+from mechdsl.theory.private_cost import private_cost
+
+__all__ = ["KKT", "kkt", "kkt_step", "participation_step", "truthtelling_step"]
+
+_NONNEGATIVE = Interval(0.0, float("inf"), False, True)
+_FREE = Interval(-float("inf"), float("inf"), True, True)
+
+
+def truthtelling_step(market: Market) -> Step:
+    """Interim and ex-post incentive compatibility: no provider gains by a report that is not its type."""
+    formulas: list[tuple[str, sp.Basic]] = []
+    for layer, private in _screened(market):
+        letters = layer.letters
+        cost, lie, rest = own(private, letters), misreport(private, letters), _rest(market, private, letters)
+        truth, deviation = _utility(layer, (cost, *rest)), _utility(layer, (lie, *rest))
+        if rest:
+            interim = sp.Ge(Expectation(truth, letters), Expectation(deviation, letters), evaluate=False)
+            formulas.append((f"{layer.name}: interim", interim))
+        formulas.append((f"{layer.name}: after every report", sp.Ge(truth, deviation, evaluate=False)))
+    because = (
+        "By the revelation principle nothing is lost by asking for types and making the truth a best reply. Stated as the "
+        "paper does, in expectation over everyone else's types; the payment rule below delivers the stronger condition "
+        "after every report of the others, because own output falls in one's own weight. This holds for every true type "
+        "and every misreport $\\hat{c}$ in the support."
+    )
+    source = "Ai, Simchi-Levi & Xu (2025), section 2.1 and Problem (1); ex post: its footnote 2 and C.3.1"
+    return _shown("incentive compatibility", formulas, because, source)
+
+
+def participation_step(market: Market) -> Step:
+    """Interim and ex-post participation: no provider is left below its outside option."""
+    formulas: list[tuple[str, sp.Basic]] = []
+    for layer, private in _screened(market):
+        rest = _rest(market, private, layer.letters)
+        truth = _utility(layer, (own(private, layer.letters), *rest))
+        if rest:
+            interim = sp.Ge(Expectation(truth, layer.letters), layer.outside, evaluate=False)
+            formulas.append((f"{layer.name}: interim", interim))
+        formulas.append((f"{layer.name}: after every report", sp.Ge(truth, layer.outside, evaluate=False)))
+    because = (
+        "A provider may refuse. Utility falls in the type, so it is enough that the highest type is left its outside "
+        "option; with the payment rule below it holds after every report, not only on average."
+    )
+    source = "Ai, Simchi-Levi & Xu (2025), section 2.1 and Proposition C.2; ex post: C.3.1"
+    return _shown("participation", formulas, because, source)
+
+
+@dataclass(frozen=True, slots=True)
+class KKT:
+    """The optimality conditions of a programme, as formulas.
+
+    Args:
+        program: minimised (a maximised objective enters with its sign changed).
+        multipliers: one quantity for each constraint, in their order; >= 0 for inequalities, free for equalities.
+        bounds: for each variable, the multipliers of its finite bounds: (lower or None, upper or None).
+        lagrangian: objective minus multipliers times slacks; bounds are left to `stationarity`.
+        stationarity: for each variable, what must be 0, in `letters` (its own, renamed where a sum binds them).
+        letters: for each variable.
+    """
+
+    program: Optimum
+    multipliers: tuple[Quantity, ...]
+    bounds: tuple[tuple[Quantity | None, Quantity | None], ...]
+    lagrangian: sp.Expr
+    stationarity: tuple[sp.Expr, ...]
+    letters: tuple[tuple[Letter, ...], ...]
+
+
+def kkt(program: Optimum) -> KKT:
+    """The KKT conditions of a programme.
+
+    Source: Boyd & Vandenberghe (2004), Convex Optimization, section 5.5.3; derivatives are tested against finite
+    differences in tests/test_theory_conditions.py.
+    """
+    objective = program.objective if program.sense == "minimize" else -program.objective
+    several = len(program.constraints) > 1
+    multipliers = tuple(_multiplier(c, several) for c in program.constraints)
+    lagrangian = objective - sp.Add(*(_weighted(c, m) for c, m in zip(program.constraints, multipliers, strict=True)))
+    bounds = tuple(_bound_multipliers(v, len(program.variables) > 1) for v in program.variables)
+    stationarity, letters = [], []
+    for variable, (below, above) in zip(program.variables, bounds, strict=True):
+        fresh = tuple(Letter(f"{a.name}_own", a.index_set) for a in variable.letters)
+        slope = derivative(lagrangian, _entry(variable.quantity, fresh))
+        named = _unbound(variable.letters, slope, program)
+        slope = _tidy(rename_letters(slope, dict(zip(fresh, named, strict=True))))
+        if below is not None:
+            slope -= _entry(below, named)
+        if above is not None:
+            slope += _entry(above, named)
+        stationarity.append(slope)
+        letters.append(named)
+    return KKT(program, multipliers, bounds, lagrangian, tuple(stationarity), tuple(letters))
+
+
+def kkt_step(program: Optimum) -> Step:
+    """Stationarity, feasibility, signs of multipliers and complementary slackness of the programme that is solved."""
+    conditions = kkt(program)
+    formulas: list[tuple[str, sp.Basic]] = [("Lagrangian", conditions.lagrangian)]
+    pairs = zip(program.variables, conditions.stationarity, strict=True)
+    formulas += [(f"stationarity in {v.name}", sp.Eq(slope, 0, evaluate=False)) for v, slope in pairs]
+    for constraint, multiplier in zip(program.constraints, conditions.multipliers, strict=True):
+        formulas += _constraint_conditions(constraint, multiplier)
+    for variable, letters, pair in zip(program.variables, conditions.letters, conditions.bounds, strict=True):
+        formulas += _bound_conditions(variable, letters, pair)
+    convex = {
+        True: "The programme is convex, so a point that meets them is a global optimum; where a constraint qualification "
+        "holds (a point with slack in every nonlinear constraint), every optimum meets them.",
+        False: "The programme as posed is not convex: a point that meets them may be a local optimum only.",
+        None: "Convexity of the programme was not shown: a point that meets them may be a local optimum only.",
+    }[program.convex]
+    infinite = "Where a slope is infinite at a bound (a power below 1 at 0), stationarity is read as a limit."
+    because = f"First-order conditions of the programme, differentiated from its formulas. {convex} {infinite}"
+    source = "Boyd & Vandenberghe (2004), Convex Optimization, section 5.5.3"
+    main = formulas[1][1] if len(formulas) > 1 else formulas[0][1]
+    return Step("KKT conditions", main, because, source, tuple(f for f in formulas if f[1] is not main))
+
+
+def _screened(market: Market) -> list[tuple[Layer, PrivateType]]:
+    """The layers whose type is private, with it."""
+    found = []
+    for layer in market.layers:
+        parts = private_cost(market, layer)
+        if isinstance(parts, str):
+            raise InternalError(parts)
+        if parts.type is not None:
+            found.append((layer, parts.type))
+    return found
+
+
+def _rest(market: Market, private: PrivateType, letters: Sequence[Letter]) -> tuple[sp.Expr, ...]:
+    """`c₋ₖ`, if anyone else has a type."""
+    return (others(private, letters),) if letters or len(market.types) > 1 else ()
+
+
+def _utility(layer: Layer, report: tuple[sp.Expr, ...]) -> sp.Expr:
+    """`p(report) - cost + value` with the layer's choices as the mechanism's rules at the report; the type stays true."""
+    payment = Quantity("p", tuple(a.index_set for a in layer.letters), "open")
+    stated = layer.value - layer.cost
+    ruled = {e: Rule(e, *report) for e in _decisions(stated)}
+    return Rule(_entry(payment, layer.letters), *report) + stated.xreplace(ruled)
+
+
+def _decisions(expression: sp.Expr) -> Iterable[sp.Expr]:
+    from mechdsl.formula import entries
+
+    return entries(expression, "decision")
+
+
+def _shown(name: str, formulas: list[tuple[str, sp.Basic]], because: str, source: str) -> Step:
+    if not formulas:
+        return Step(name, sp.true, "No type is private: there is nothing to report.", "ours", proved=None)
+    return Step(name, formulas[0][1], because, source, tuple(formulas[1:]), proved=None)
+
+
+def _entry(quantity: Quantity, letters: Sequence[Letter]) -> sp.Expr:
+    return Entry(quantity, *letters) if letters else quantity
+
+
+def _multiplier(constraint: Constraint, several: bool) -> Quantity:
+    domain = _FREE if constraint.relation == "==" else _NONNEGATIVE
+    sets = tuple(a.index_set for a in constraint.letters)
+    if not several:
+        return Quantity("lambda", sets, "open", domain, r"\lambda")
+    return Quantity(f"lambda_{constraint.name}", sets, "open", domain, rf"\lambda^{{\text{{{constraint.name}}}}}")
+
+
+def _bound_multipliers(variable: Variable, several: bool) -> tuple[Quantity | None, Quantity | None]:
+    sets = tuple(a.index_set for a in variable.letters)
+
+    def named(word: str) -> Quantity:
+        name = f"{word}_{variable.name}" if several else word
+        latex = rf"\{word}^{{\text{{{variable.name}}}}}" if several else rf"\{word}"
+        return Quantity(name, sets, "open", _NONNEGATIVE, latex)
+
+    return (
+        None if variable.lower is -sp.oo else named("nu"),
+        None if variable.upper is sp.oo else named("xi"),
+    )
+
+
+def _slack(constraint: Constraint) -> sp.Expr:
+    """What is >= 0 where the constraint holds (0 for an equality)."""
+    difference = constraint.left - constraint.right
+    return -difference if constraint.relation == "<=" else difference
+
+
+def _weighted(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
+    term = _entry(multiplier, constraint.letters) * _slack(constraint)
+    return IndexSum(term, constraint.letters, constraint.where) if constraint.letters else term
+
+
+def _unbound(letters: tuple[Letter, ...], expression: sp.Expr, program: Optimum) -> tuple[Letter, ...]:
+    """Letters for a stationarity condition: the variable's own, unless a sum binds them; then others of the model's."""
+    taken = {a for node in expression.atoms(IndexSum, IndexProduct) for a in node.letters}
+    known = [a for c in program.constraints for a in (*c.letters, *_bound(c.left), *_bound(c.right))]
+    chosen: list[Letter] = []
+    for letter in letters:
+        fitting = [
+            a for a in (letter, *known) if a.index_set == letter.index_set and a not in taken and a not in chosen
+        ]
+        spare = (Letter(f"{letter.name}{n}", letter.index_set) for n in range(1, 100))
+        chosen.append(fitting[0] if fitting else next(a for a in spare if a not in taken and a not in chosen))
+    return tuple(chosen)
+
+
+def _bound(expression: sp.Expr) -> list[Letter]:
+    return [
+        a
+        for node in sp.preorder_traversal(expression)
+        if isinstance(node, IndexSum | IndexProduct)
+        for a in node.letters
+    ]
+
+
+def _tidy(expression: sp.Expr) -> sp.Expr:
+    """`x^a / x` as `x^(a - 1)`, in every term and inside sums."""
+    if isinstance(expression, IndexSum):
+        return IndexSum(_tidy(expression.body), expression.letters, expression.where)
+    if isinstance(expression, sp.Add | sp.Mul):
+        expression = expression.func(*(_tidy(a) for a in expression.args))
+    return sp.powsimp(expression)
+
+
+def _constraint_conditions(constraint: Constraint, multiplier: Quantity) -> list[tuple[str, sp.Basic]]:
+    relation = {">=": sp.Ge, "<=": sp.Le, "==": sp.Eq}[constraint.relation]
+    shadow = _entry(multiplier, constraint.letters)
+    shown = [(f"feasibility of {constraint.name}", relation(constraint.left, constraint.right, evaluate=False))]
+    if constraint.relation != "==":
+        shown.append((f"multiplier of {constraint.name}", sp.Ge(shadow, 0, evaluate=False)))
+        slack = sp.Eq(shadow * _slack(constraint), 0, evaluate=False)
+        shown.append((f"complementary slackness of {constraint.name}", slack))
+    return shown
+
+
+def _bound_conditions(
+    variable: Variable, letters: tuple[Letter, ...], pair: tuple[Quantity | None, Quantity | None]
+) -> list[tuple[str, sp.Basic]]:
+    entry = _entry(variable.quantity, letters)
+    renamed = dict(zip(variable.letters, letters, strict=True))
+    shown: list[tuple[str, sp.Basic]] = []
+    for multiplier, bound, upper in ((pair[0], variable.lower, False), (pair[1], variable.upper, True)):
+        if multiplier is None:
+            continue
+        end = rename_letters(bound, renamed)
+        word = "upper" if upper else "lower"
+        relation = (sp.Le if upper else sp.Ge)(entry, end, evaluate=False)
+        shown.append((f"{word} bound of {variable.name}", relation))
+        gap = end - entry if upper else entry - end
+        product = sp.Eq(_entry(multiplier, letters) * gap, 0, evaluate=False)
+        shown.append((f"complementary slackness of the {word} bound of {variable.name}", product))
+    return shown

@@ -1,0 +1,116 @@
+"""Symbols of the theory that are no quantities of a market: rules at a report, other providers' types, expectations.
+
+They appear in what is shown (incentive compatibility, the payment rule), never in what is solved, so nothing evaluates
+them; each carries its own rendering, as the nodes of `mechdsl.formula` do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import sympy as sp
+
+from mechdsl.formula import Entry, Letter, Quantity
+from mechdsl.market import PrivateType
+
+__all__ = ["Expectation", "Rule", "highest", "misreport", "others", "own", "running"]
+
+
+class Rule(sp.Expr):  # type: ignore[misc]
+    """`x[k](c[k], c₋ₖ)`: a mechanism's rule, for one provider, at a report. Args: the entry, then the report."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, head: sp.Expr, *report: sp.Expr) -> Rule:
+        return cast(Rule, sp.Expr.__new__(cls, head, *report))
+
+    @property
+    def head(self) -> sp.Expr:
+        return self.args[0]
+
+    @property
+    def report(self) -> tuple[sp.Expr, ...]:
+        return tuple(self.args[1:])
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return cast("bool | None", self.head.is_nonnegative)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{printer._print(self.head)}({', '.join(printer._print(a) for a in self.report)})"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        inner = ", ".join(printer._print(a) for a in self.report)
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return rf"{printer._print(self.head)}{power}\left({inner}\right)"
+
+
+class Expectation(sp.Expr):  # type: ignore[misc]
+    """`E[body]` over the types of everyone but the provider of `letters`. Args: body, Tuple of letters."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, body: sp.Expr, letters: Sequence[Letter] | sp.Tuple) -> Expectation:
+        return cast(Expectation, sp.Expr.__new__(cls, body, sp.Tuple(*letters)))
+
+    @property
+    def body(self) -> sp.Expr:
+        return self.args[0]
+
+    @property
+    def letters(self) -> tuple[Letter, ...]:
+        return tuple(self.args[1].args)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"E{_subscript(self.letters)}[{printer._print(self.body)}]"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        under = ", ".join(printer._print(a) for a in self.letters)
+        text = rf"\mathbb{{E}}_{{-{under}}}\left[{printer._print(self.body)}\right]"
+        return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+def own(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
+    """`c[k]`: the provider's own type."""
+    return Entry(private.quantity, *letters) if letters else private.quantity
+
+
+def misreport(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
+    """`ĉ[k]`: what the provider says instead."""
+    return _like(private, letters, f"{private.name}̂", rf"\hat{{{private.name}}}")
+
+
+def highest(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
+    """`b[k]`: the upper end of the type's support."""
+    return _like(private, letters, "b", "b")
+
+
+def running(private: PrivateType) -> sp.Expr:
+    """`t`: the type that runs over the integral."""
+    return Quantity("t", (), "type", private.quantity.domain)
+
+
+def others(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
+    """`c₋ₖ`: everyone else's types."""
+    under = ", ".join(str(a) for a in letters)
+    name = f"{private.name}{_subscript(letters)}"
+    return Quantity(name, (), "type", private.quantity.domain, f"{private.name}_{{-{under}}}")
+
+
+def _like(private: PrivateType, letters: Sequence[Letter], name: str, latex_name: str) -> sp.Expr:
+    quantity = Quantity(name, private.quantity.sets, "type", private.quantity.domain, latex_name)
+    return Entry(quantity, *letters) if letters else quantity
+
+
+_SMALL = {"a": "ₐ", "e": "ₑ", "h": "ₕ", "i": "ᵢ", "j": "ⱼ", "k": "ₖ", "l": "ₗ", "m": "ₘ", "n": "ₙ", "o": "ₒ", "p": "ₚ",
+          "r": "ᵣ", "s": "ₛ", "t": "ₜ", "u": "ᵤ", "v": "ᵥ", "x": "ₓ"}  # fmt: skip
+
+
+def _subscript(letters: Sequence[Letter]) -> str:
+    """`₋ₖ`, where Unicode has the letters; else `_-(k, n)`."""
+    names = [str(a) for a in letters]
+    if len(names) == 1 and names[0] in _SMALL:
+        return "₋" + _SMALL[names[0]]
+    return f"_-({', '.join(names)})" if names else ""

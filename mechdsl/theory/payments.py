@@ -1,0 +1,282 @@
+"""Payments in numbers: `p = known + c y + int_c^b y(t) dt`, exactly where the envelope theorem closes the integral.
+
+With the optimum value `V(w) = min sum w y + ...` concave in the weights and `dV/dw_k = y_k`, the integral is
+`[V(w_k(b)) - V(w_k(c))] / slope` wherever the weight is affine in the type: one more solve a provider. Elsewhere it
+is a quadrature of a monotone function, split where the set of binding constraints changes, for there it has a kink.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mechdsl.distributions import Distribution
+from mechdsl.draws import uniform_draw
+from mechdsl.errors import InternalError
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Quantity
+from mechdsl.market import Market, PrivateType
+from mechdsl.mechanism import Mechanism
+from mechdsl.program import Solution
+from mechdsl.structure import Report
+from mechdsl.theory.private_cost import PrivateCost, private_cost
+
+__all__ = [
+    "Affine",
+    "Paid",
+    "coefficients",
+    "cost_payments",
+    "envelope_payment",
+    "envelope_payments",
+    "moved",
+    "provider_law",
+    "providers",
+    "randomized_payments",
+]
+
+Affine = Callable[[Distribution], tuple[float, float] | None]
+"""Slope and intercept of the weight in the type on the whole support, or None: `lambda d: d.affine_virtual_cost`."""
+
+RELATIVE_TOLERANCE = 1e-9  # of each quadrature; payments are promised to 1e-7
+_CANCELLATION = 1e-6  # below this share of V, a difference of two V loses more digits than a quadrature
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Payments to the providers, layer -> array of its shape, with the error bound and how they were got.
+
+    Args:
+        error: largest absolute error estimate of any payment (0 where closed).
+        method: a sentence for the reader.
+    """
+
+    payments: Mapping[str, Array]
+    error: float
+    method: str
+
+
+def providers(market: Market) -> tuple[PrivateCost, ...]:
+    """The layers that bear costs and have choices, their costs taken apart."""
+    found = []
+    for layer in market.layers:
+        parts = private_cost(market, layer)
+        if isinstance(parts, str):
+            raise InternalError(parts)
+        if parts.type is not None:
+            found.append(parts)
+    return tuple(found)
+
+
+def coefficients(market: Market, part: PrivateCost, solution: Solution) -> Array:
+    """`y = phi(x)` of every provider of a layer at a solution; array of the layer's shape."""
+    return evaluate(part.coefficient, _values(market, solution), part.layer.letters)
+
+
+def _values(market: Market, solution: Solution) -> dict[Quantity, Array]:
+    return {**market.data, **{c.quantity: solution.values[str(c.quantity.name)] for c in market.choices}}
+
+
+def envelope_payments(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
+    """`p = known + c y + int_c^b y(t, c_-) dt` for every provider, U(b) = 0.
+
+    Source: Ai, Simchi-Levi & Xu (2025), Algorithm 1 and Theorem 2.1; the closed form is ours (envelope theorem), tested
+    against quadrature in tests/test_payments.py.
+    """
+    solution = mechanism.solve(report)
+    payments: dict[str, Array] = {}
+    error, closed, count = 0.0, 0, 0
+    for part in providers(mechanism.market):
+        values = _values(mechanism.market, solution)
+        y = evaluate(part.coefficient, values, part.layer.letters)
+        known = evaluate(part.known, values, part.layer.letters)
+        table = np.empty(part.layer.shape)
+        for place in np.ndindex(*part.layer.shape):
+            rent, bound, exact = envelope_rent(mechanism, report, part, place, affine)
+            table[place] = known[place] + _at(report, part, place) * y[place] + rent
+            error, closed, count = max(error, bound), closed + exact, count + 1
+        payments[part.layer.name] = table
+    return Paid(payments, error, _method(closed, count, error))
+
+
+def envelope_payment(
+    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], affine: Affine
+) -> float:
+    """One provider's payment, as in `envelope_payments`."""
+    values = _values(mechanism.market, mechanism.solve(report))
+    y = float(evaluate(part.coefficient, values, part.layer.letters)[place])
+    known = float(evaluate(part.known, values, part.layer.letters)[place])
+    return known + float(_at(report, part, place)) * y + envelope_rent(mechanism, report, part, place, affine)[0]
+
+
+def _method(closed: int, count: int, error: float) -> str:
+    if closed == count:
+        return "payments in closed form (envelope theorem)"
+    first = f"{closed} of {count} payments in closed form, the others" if closed else "payments"
+    return f"{first} by quadrature split at kinks, error at most {error:.1e}"
+
+
+def envelope_rent(
+    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], affine: Affine
+) -> tuple[float, float, bool]:
+    """The information rent `int_c^b y(t, c_-) dt` of one provider; with its error bound, and whether it was closed."""
+    private, law = _type(part), provider_law(part, place)
+    c, b = float(_at(report, part, place)), float(law.upper)
+    if c >= b or law.is_point:
+        return 0.0, 0.0, True
+    line = affine(law)
+    if line is not None and line[0] > 0:
+        here = mechanism.solve(report)
+        top = mechanism.solve(moved(report, private, place, b), start=here)
+        rent = (top.objective - here.objective) / line[0]
+        if rent > _CANCELLATION * abs(here.objective) or here.objective == 0:
+            return max(rent, 0.0), 1e-14 * abs(top.objective) / line[0], True
+    value, bound = integrate(_along(mechanism, report, part, place), c, b, law.kinks)
+    return value, bound, False
+
+
+@dataclass(slots=True)
+class Along:
+    """`t -> y(t, c_-)` of one provider with everyone else's report fixed; remembers its solutions to start from the
+    nearest.
+    """
+
+    mechanism: Mechanism
+    report: Report
+    part: PrivateCost
+    place: tuple[int, ...]
+    found: dict[float, Solution]
+
+    def solution(self, t: float) -> Solution:
+        if t not in self.found:
+            near = min(self.found, key=lambda s: abs(s - t), default=None)
+            start = None if near is None else self.found[near]
+            report = moved(self.report, _type(self.part), self.place, t)
+            self.found[t] = self.mechanism.solve(report, start=start)
+        return self.found[t]
+
+    def __call__(self, t: float) -> float:
+        return float(coefficients(self.mechanism.market, self.part, self.solution(t))[self.place])
+
+    def binding(self, t: float) -> tuple[bytes, ...]:
+        """Which constraints and bounds hold with equality: constant along the smooth pieces of y."""
+        return binding_pattern(self.solution(t))
+
+
+def _along(mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...]) -> Along:
+    return Along(mechanism, report, part, place, {float(_at(report, part, place)): mechanism.solve(report)})
+
+
+def binding_pattern(solution: Solution) -> tuple[bytes, ...]:
+    """Which multipliers are positive, as a hashable pattern."""
+    rows = [np.asarray(m) != 0.0 for m in solution.multipliers.values()]
+    zeros = [np.asarray(x) == 0.0 for x in solution.values.values()]
+    return tuple(np.packbits(a.ravel()).tobytes() for a in (*rows, *zeros))
+
+
+def integrate(y: Along, lower: float, upper: float, kinks: tuple[float, ...] = ()) -> tuple[float, float]:
+    """`int_lower^upper y(t) dt` and its error bound: Gauss-Kronrod on the pieces between kinks.
+
+    The pieces are found by bisection on the binding pattern, to 1e-10 of the interval: the rest of a kink's effect is
+    below the tolerance.
+    """
+    from scipy.integrate import quad
+
+    cuts = sorted({lower, upper, *(k for k in kinks if lower < k < upper)})
+    edges = [cuts[0]]
+    for left, right in itertools.pairwise(cuts):
+        edges += [*_changes(y, left, right), right]
+    total, error = 0.0, 0.0
+    scale = max(abs(y(lower)), abs(y(upper))) * (upper - lower)
+    for left, right in itertools.pairwise(edges):
+        value, bound = quad(
+            y, left, right, epsabs=RELATIVE_TOLERANCE * 1e-3 * scale, epsrel=RELATIVE_TOLERANCE, limit=200
+        )[:2]
+        total, error = total + value, error + bound
+    return total, error
+
+
+def _changes(y: Along, lower: float, upper: float, samples: int = 6) -> list[float]:
+    """Where the binding pattern changes between `lower` and `upper`: bisected between samples that differ."""
+    points = np.linspace(lower, upper, samples + 1)
+    patterns = [y.binding(float(t)) for t in points]
+    found: list[float] = []
+    for j in range(samples):
+        left, right, at_left = float(points[j]), float(points[j + 1]), patterns[j]
+        if at_left == patterns[j + 1]:
+            continue
+        while right - left > 1e-10 * (upper - lower):
+            middle = (left + right) / 2
+            if y.binding(middle) == at_left:
+                left = middle
+            else:
+                right = middle
+        found.append(right)
+    return found
+
+
+def cost_payments(mechanism: Mechanism, report: Report) -> Paid:
+    """`p = stated cost`: what types that are known must be paid (`information = known`)."""
+    values = {**_values(mechanism.market, mechanism.solve(report)), **report}
+    layers = [part.layer for part in providers(mechanism.market)]
+    return Paid(
+        {y.name: np.array(evaluate(y.cost, values, y.letters)) for y in layers},
+        0.0,
+        "types known: every provider is paid its cost",
+    )
+
+
+def randomized_payments(mechanism: Mechanism, report: Report, trials: int, seed: int = 0) -> Paid:
+    """`p = known + c y + (b - c) y(t)` averaged over `trials` draws `t ~ U(c, b)`: unbiased, one solve a draw.
+
+    Source: Ai, Simchi-Levi & Xu (2025), equation (7).
+    """
+    solution = mechanism.solve(report)
+    payments: dict[str, Array] = {}
+    error = 0.0
+    for part in providers(mechanism.market):
+        values = _values(mechanism.market, solution)
+        y = evaluate(part.coefficient, values, part.layer.letters)
+        known = evaluate(part.known, values, part.layer.letters)
+        table = np.empty(part.layer.shape)
+        for place in np.ndindex(*part.layer.shape):
+            rents = _random_rents(mechanism, report, part, place, trials, seed)
+            table[place] = known[place] + _at(report, part, place) * y[place] + rents.mean()
+            error = max(error, float(rents.std(ddof=1) / np.sqrt(trials)) if trials > 1 else np.inf)
+        payments[part.layer.name] = table
+    return Paid(payments, error, f"randomised payments, {trials} trials, standard error at most {error:.2g}")
+
+
+def _random_rents(
+    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], trials: int, seed: int
+) -> Array:
+    law = provider_law(part, place)
+    c, b = float(_at(report, part, place)), float(law.upper)
+    along = _along(mechanism, report, part, place)
+    labels = [a.index_set.labels[j] for a, j in zip(part.layer.letters, place, strict=True)]
+    draws = [c + (b - c) * uniform_draw(seed, f"payment.{part.layer.name}", [*labels, str(n)]) for n in range(trials)]
+    return np.array([(b - c) * along(t) for t in draws])
+
+
+def provider_law(part: PrivateCost, place: tuple[int, ...]) -> Distribution:
+    """The distribution of one provider's type."""
+    return _type(part).distributions[int(np.ravel_multi_index(place, part.layer.shape)) if place else 0]
+
+
+def _type(part: PrivateCost) -> PrivateType:
+    if part.type is None:
+        raise InternalError(f"layer '{part.layer.name}' has no private type")
+    return part.type
+
+
+def _at(report: Report, part: PrivateCost, place: tuple[int, ...]) -> float:
+    return float(np.asarray(report[_type(part).quantity])[place])
+
+
+def moved(report: Report, private: PrivateType, place: tuple[int, ...], value: float) -> Report:
+    """The report with one provider's type replaced."""
+    table = np.array(report[private.quantity], dtype=np.float64)
+    table[place] = value
+    return {**report, private.quantity: table}

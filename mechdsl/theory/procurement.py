@@ -1,0 +1,121 @@
+"""Direct procurement: one layer buys from providers with private costs. What its structures share: fit and the way
+home.
+
+A structure for it chooses the weights of the pointwise programme (virtual costs, costs) and the slope at which they
+move with the type; the rest, from the contract's arguments to the books, is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mechdsl.accounting import constraint_slack, settle, stated_values
+from mechdsl.market import Contract, Market
+from mechdsl.mechanism import Mechanism
+from mechdsl.outcome import Account, Outcome
+from mechdsl.program import Solution, Status
+from mechdsl.structure import Report
+from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
+from mechdsl.theory.private_cost import private_cost
+
+__all__ = ["DIRECT_WORDS", "direct_outcome", "known_types", "misfit"]
+
+DIRECT_WORDS = {"direct": ("payment", "trials", "information")}
+"""The arguments of a `direct` contract: `payment = randomized`, `trials = 100`, `information = known`."""
+
+
+def misfit(market: Market) -> str | None:
+    """Why direct procurement does not fit the market, in its own words; None where it does."""
+    contract = market.contracts[0]
+    if len(market.contracts) != 1:
+        return "it is for one contract between the buyer and the providers"
+    if market.objectives[0].layer != contract.payer:
+        return f"the objective must be {contract.payer}'s, who pays"
+    provider = market.layer(contract.provider)
+    if not market.choices_of(provider.name):
+        return f"layer '{provider.name}' chooses nothing"
+    for layer in market.layers:
+        parts = private_cost(market, layer)
+        if isinstance(parts, str):
+            return parts
+        if parts.type is not None and layer.name != provider.name:
+            return f"layer '{layer.name}' has a private type but no contract"
+    if provider.outside != 0:
+        return f"outside options of '{provider.name}' other than 0 change the payment rule"
+    return _argument_misfit(contract)
+
+
+def _argument_misfit(contract: Contract) -> str | None:
+    allowed = {"payment": ("envelope", "randomized"), "information": ("private", "known")}
+    for name, words in allowed.items():
+        given = contract.arguments.get(name)
+        if given is not None and given not in words:
+            return f"'{name}' of direct is {' or '.join(words)}, not {given}"
+    trials = contract.arguments.get("trials")
+    if trials is not None and not (getattr(trials, "is_Integer", False) and 1 <= int(str(trials)) <= 1_000_000):
+        return "'trials' of direct is a whole number from 1 to 1000000"
+    return None
+
+
+def known_types(market: Market) -> bool:
+    """Whether the contract says `information = known`: the benchmark without private information."""
+    return market.contracts[0].arguments.get("information") == "known"
+
+
+def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outcome:
+    """The outcome of direct procurement at a report: allocation, payments under the contract's rule, books, shadow
+    prices.
+
+    Args:
+        mechanism: the structure at work on the market.
+        report: the reported types, taken as true.
+        affine: slope and intercept of the structure's weight in a type, where it is affine.
+    """
+    market = mechanism.market
+    solution = mechanism.solve(report)
+    name = mechanism.structure.name
+    if solution.status is not Status.OPTIMAL:
+        return Outcome(name, solution.status, solution.message, report=_by_name(report))
+    paid = _paid(mechanism, report, affine)
+    outcome = Outcome(
+        name, solution.status, solution.message,
+        report=_by_name(report),
+        report_is_mean=market.report is None and bool(market.types),
+        allocation=solution.values,
+        payments=paid.payments,
+        notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market)),
+    )  # fmt: skip
+    return _with_books(market, report, outcome, solution)
+
+
+def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
+    arguments = mechanism.market.contracts[0].arguments
+    if known_types(mechanism.market):
+        return cost_payments(mechanism, report)
+    if arguments.get("payment") == "randomized":
+        return randomized_payments(mechanism, report, int(str(arguments.get("trials", 100))))
+    return envelope_payments(mechanism, report, affine)
+
+
+def _ironed(market: Market) -> tuple[str, ...]:
+    names = sorted({t.name for t in market.types if any(d.regularity().regular is False for d in t.distributions)})
+    return (f"The virtual cost of {', '.join(names)} falls somewhere and is ironed.",) if names else ()
+
+
+def _with_books(market: Market, report: Report, outcome: Outcome, solution: Solution) -> Outcome:
+    payer = market.contracts[0].payer
+    accounts = tuple(Account(payer, layer, np.asarray(amounts)) for layer, amounts in outcome.payments.items())
+    books = settle(market, report, outcome.allocation, accounts)
+    values = stated_values(market, report, outcome.allocation)
+    slack = constraint_slack(market, values)
+    shadow = {n: np.where(np.isnan(slack[n]), np.nan, np.abs(m)) for n, m in solution.multipliers.items()}
+    return replace(
+        outcome, accounts=accounts, costs=books.costs, values=books.values, utilities=books.utilities,
+        revenue=books.profit(payer), welfare=books.welfare, slack=slack, shadow_price=shadow,
+    )  # fmt: skip
+
+
+def _by_name(report: Report) -> dict[str, np.ndarray]:
+    return {str(q.name): np.asarray(table) for q, table in report.items()}

@@ -1,0 +1,187 @@
+"""What a screening mechanism promises each provider, checked by asking it: truth pays, taking part pays, payments are
+right.
+
+The largest gain from misreporting is searched for over the whole support: a grid of misreports, then a bounded line
+search around the best. The integral in the payments is computed again by another rule. Where there are many providers
+the effort for each shrinks, and the check says how many were searched and how finely.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from mechdsl.evaluate import evaluate
+from mechdsl.mechanism import Mechanism
+from mechdsl.outcome import Check, Outcome
+from mechdsl.structure import Report
+from mechdsl.theory.payments import Affine, Along, coefficients, envelope_payment, moved, provider_law, providers
+from mechdsl.theory.private_cost import PrivateCost
+
+__all__ = ["screening_checks"]
+
+GAIN_TOLERANCE = 1e-7
+SLACK_TOLERANCE = 1e-8
+PAYMENT_TOLERANCE = 1e-7
+_SOLVES = 600  # aimed at for all misreports together
+
+
+def screening_checks(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine) -> Iterable[Check]:
+    """Incentive compatibility, participation and the payment identity of a screening mechanism at a report.
+
+    All amounts are relative to the money that moves: 1 + the sum of payments.
+    """
+    scale = 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values())
+    yield _participation(mechanism, outcome, scale)
+    places = [(part, place) for part in providers(mechanism.market) for place in np.ndindex(*part.layer.shape)]
+    places = [(part, place) for part, place in places if not provider_law(part, place).is_point]
+    if not places:
+        return
+    yield _misreports(mechanism, report, outcome, affine, places, scale)
+    yield from _payments(mechanism, report, outcome, places, scale)
+
+
+def _participation(mechanism: Mechanism, outcome: Outcome, scale: float) -> Check:
+    """`max(0, -min utility)` over providers."""
+    worst, who = np.inf, ""
+    for part in providers(mechanism.market):
+        utility = np.asarray(outcome.utilities[part.layer.name])
+        place = tuple(int(j) for j in np.unravel_index(int(np.argmin(utility)), utility.shape))
+        if utility[place] < worst:
+            worst, who = float(utility[place]), provider_name(part, place)
+    return Check(
+        "participation",
+        max(0.0, -worst) / scale,
+        SLACK_TOLERANCE,
+        f"Smallest utility {worst:.6g}, of {who}." if who else "",
+    )
+
+
+def _misreports(
+    mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine,
+    places: list[tuple[PrivateCost, tuple[int, ...]]], scale: float,
+) -> Check:  # fmt: skip
+    count = int(np.clip(_SOLVES // (2 * len(places)), 3, 24))
+    best, who, at = -np.inf, "", np.nan
+    for part, place in places:
+        gain, misreport = largest_gain(mechanism, report, outcome, affine, part, place, count)
+        if gain > best:
+            best, who, at = gain, provider_name(part, place), misreport
+    searched = (
+        f"Searched {count} misreports over the support of each of {len(places)} providers, refined around the best"
+    )
+    return Check(
+        "largest gain from misreporting",
+        max(0.0, best) / scale,
+        GAIN_TOLERANCE,
+        f"{searched}; best for {who}, reporting {at:.6g}: {best:.2g}.",
+    )
+
+
+def largest_gain(
+    mechanism: Mechanism,
+    report: Report,
+    outcome: Outcome,
+    affine: Affine,
+    part: PrivateCost,
+    place: tuple[int, ...],
+    count: int,
+) -> tuple[float, float]:
+    """The largest gain of one provider from any misreport, and that misreport.
+
+    `gain(r) = p(r, c_-) - known(r) - c y(r, c_-) - U(c)`; utilities from the stated cost.
+    """
+    from scipy.optimize import minimize_scalar
+
+    law = provider_law(part, place)
+    truth = float(outcome.utilities[part.layer.name][place])
+    private = part.type
+    assert private is not None  # a provider has a type
+    c = float(np.asarray(report[private.quantity])[place])
+
+    def gain(misreport: float) -> float:
+        lie = moved(report, private, place, misreport)
+        solution = mechanism.solve(lie, start=mechanism.solve(report))
+        payment = envelope_payment(mechanism, lie, part, place, affine)
+        values = {
+            **mechanism.market.data,
+            **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},
+            **report,
+        }
+        return payment - float(evaluate(part.layer.cost, values, part.layer.letters)[place]) - truth
+
+    misreports = candidates(law.lower, law.upper, c, count)
+    gains = [gain(r) for r in misreports]
+    j = int(np.argmax(gains))
+    left, right = misreports[max(0, j - 1)], misreports[min(len(misreports) - 1, j + 1)]
+    found = minimize_scalar(
+        lambda r: -gain(float(r)), bounds=(left, right), method="bounded", options={"maxiter": max(4, count // 2)}
+    )
+    return max((gains[j], misreports[j]), (-float(found.fun), float(found.x)))
+
+
+def candidates(lower: float, upper: float, truth: float, count: int) -> list[float]:
+    """Misreports over the support: evenly spread, both ends, and some close to the truth on either side."""
+    width = upper - lower
+    near = [truth + sign * step * width for step in (1e-3, 3e-2) for sign in (-1, 1)] if count >= 8 else []
+    spread = np.linspace(lower, upper, max(2, count - len(near)))
+    return sorted({float(r) for r in (*spread, *near) if lower <= r <= upper and r != truth})
+
+
+def _payments(
+    mechanism: Mechanism,
+    report: Report,
+    outcome: Outcome,
+    places: list[tuple[PrivateCost, tuple[int, ...]]],
+    scale: float,
+) -> Iterator[Check]:
+    """Payments against a second quadrature of the rule: Gauss-Legendre panels, no knowledge of kinks or of V."""
+    if mechanism.market.contracts[0].arguments:
+        return  # another payment rule was asked for
+    panels = int(np.clip(_SOLVES // (16 * len(places)), 1, 8))
+    chosen = places if len(places) <= 12 else [places[j] for j in np.linspace(0, len(places) - 1, 12).astype(int)]
+    worst, bound, who = 0.0, 0.0, ""
+    for part, place in chosen:
+        again, error = _second_payment(mechanism, report, part, place, panels)
+        difference = abs(again - float(outcome.payments[part.layer.name][place]))
+        if difference - error >= worst - bound:
+            worst, bound, who = difference, error, provider_name(part, place)
+    detail = f"Second quadrature of {len(chosen)} payments, its own error at most {bound:.1e}; worst for {who}."
+    yield Check("payments, integrated again", worst / scale, PAYMENT_TOLERANCE + 2 * bound / scale, detail)
+
+
+def _second_payment(
+    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], panels: int
+) -> tuple[float, float]:
+    """`known + c y + int_c^b y` by Gauss-Legendre on panels, halved for an error estimate."""
+    law = provider_law(part, place)
+    assert part.type is not None
+    c = float(np.asarray(report[part.type.quantity])[place])
+    solution = mechanism.solve(report)
+    along = Along(mechanism, report, part, place, {c: solution})
+    coarse, fine = (_panels(along, c, float(law.upper), n) for n in (panels, 2 * panels))
+    y = float(coefficients(mechanism.market, part, solution)[place])
+    values = {
+        **mechanism.market.data,
+        **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},
+    }
+    known = float(evaluate(part.known, values, part.layer.letters)[place])
+    return known + c * y + fine, abs(fine - coarse)
+
+
+def _panels(along: Along, lower: float, upper: float, panels: int) -> float:
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+    edges = np.linspace(lower, upper, panels + 1)
+    total = 0.0
+    for left, right in itertools.pairwise(edges):
+        half = (right - left) / 2
+        total += half * sum(w * along(float(left + half * (1 + z))) for z, w in zip(nodes, weights, strict=True))
+    return float(total)
+
+
+def provider_name(part: PrivateCost, place: tuple[int, ...]) -> str:
+    """`creator[video]`."""
+    labels = [a.index_set.labels[j] for a, j in zip(part.layer.letters, place, strict=True)]
+    return f"{part.layer.name}[{', '.join(labels)}]" if labels else part.layer.name
