@@ -8,15 +8,60 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost more than all the rest
 if TYPE_CHECKING:
+    from mechdsl import theory
+    from mechdsl.derivation import Derivation, Step
     from mechdsl.errors import MechError
+    from mechdsl.market import Market
+    from mechdsl.mechanism import Mechanism
+    from mechdsl.outcome import Account, Check, Outcome
+    from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
+    from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
-__all__ = ["MechError", "__version__"]
+__all__ = [
+    "Account",
+    "Check",
+    "Claim",
+    "Constraint",
+    "Derivation",
+    "Example",
+    "Handles",
+    "Market",
+    "MechError",
+    "Mechanism",
+    "Optimum",
+    "Outcome",
+    "Report",
+    "Solution",
+    "Status",
+    "Step",
+    "Structure",
+    "Variable",
+    "__version__",
+    "theory",
+]
 
 __version__ = "0.1.0"
 
 # Public name: the module it lives in.
 _HOME = {
+    "Account": "outcome",
+    "Check": "outcome",
+    "Claim": "structure",
+    "Constraint": "program",
+    "Derivation": "derivation",
+    "Example": "structure",
+    "Handles": "structure",
+    "Market": "market",
     "MechError": "errors",
+    "Mechanism": "mechanism",
+    "Optimum": "program",
+    "Outcome": "outcome",
+    "Report": "structure",
+    "Solution": "program",
+    "Status": "program",
+    "Step": "derivation",
+    "Structure": "structure",
+    "Variable": "program",
 }
 
 if not TYPE_CHECKING:  # so that a misspelt name is still an error to the type checker

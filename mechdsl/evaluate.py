@@ -105,8 +105,8 @@ def _entry(node: Entry, values: Mapping[Quantity, Any], letters: tuple[Letter, .
         return moved.reshape(moved.shape[:rank] + tuple(next(shape) if a in present else 1 for a in letters))
     positions = [np.asarray(_value(i, values, letters, 0)).astype(np.intp) for i in node.indices]
     positions = [p if p.ndim == len(letters) else p.reshape((1,) * len(letters)) for p in positions]
-    picked = table[(..., *np.broadcast_arrays(*positions))]
-    return picked
+    index: Any = (..., *np.broadcast_arrays(*positions))
+    return table[index]
 
 
 def _aggregate(node: Any, values: Mapping[Quantity, Any], letters: tuple[Letter, ...], rank: int) -> Any:

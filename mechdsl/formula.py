@@ -76,7 +76,7 @@ REAL_LINE = Interval(-float("inf"), float("inf"), True, True)
 UNIT_INTERVAL = Interval(0.0, 1.0)
 
 
-class Letter(sp.Symbol):
+class Letter(sp.Symbol):  # type: ignore[misc]
     """An index letter and the set it ranges over; as a number it is a position in that set."""
 
     __slots__ = ("index_set",)
@@ -94,7 +94,7 @@ class Letter(sp.Symbol):
         return (self.name, self.index_set), {}
 
 
-class Quantity(sp.Symbol):
+class Quantity(sp.Symbol):  # type: ignore[misc]
     """A named number or table of numbers: a param, a type, a decision, or something a theory step introduces.
 
     Args:
@@ -230,7 +230,8 @@ class _Aggregate(sp.Expr):  # type: ignore[misc]
 
     @property
     def free_symbols(self) -> set[sp.Basic]:
-        return (self.body.free_symbols | self.where.free_symbols) - set(self.letters)
+        free: set[sp.Basic] = self.body.free_symbols | self.where.free_symbols
+        return free - set(self.letters)
 
     @property
     def bound_symbols(self) -> list[Letter]:

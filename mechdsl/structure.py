@@ -8,6 +8,7 @@ out, never fatal.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import inspect
@@ -183,15 +184,13 @@ def installed(files: Sequence[Path] = ()) -> Registry:
     structures: dict[str, Structure] = {}
     broken: list[Broken] = []
     origins: dict[str, str] = {}
-    sources: list[tuple[str, str, Callable[[], Any]]] = [
-        (point.name, point.value, point.load)
-        for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
-    ]
-    sources += [(path.stem, str(path), lambda path=path: _from_file(path)) for path in files]
+    points = sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
+    sources: list[tuple[str, str, Callable[[], Any]]] = [(p.name, p.value, p.load) for p in points]
+    sources += [(path.stem, str(path), functools.partial(_from_file, path)) for path in files]
     for name, origin, load in sources:
         try:
             candidate = load()
-        except Exception as error:  # a plugin may fail in any way; it must not take others with it
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; it must not take others with it
             broken.append(Broken(name, f"{origin}: {type(error).__name__}: {error}"))
             continue
         reason = verify(candidate)

@@ -11,7 +11,16 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-__all__ = ["DistributionError", "Number", "Support", "as_floats", "bounded_support", "exact", "number_text", "wide_support"]
+__all__ = [
+    "DistributionError",
+    "Number",
+    "Support",
+    "as_floats",
+    "bounded_support",
+    "exact",
+    "number_text",
+    "wide_support",
+]
 
 Number: TypeAlias = int | float | Fraction
 Support: TypeAlias = tuple[Number, Number]
@@ -52,7 +61,9 @@ def as_floats(values: Sequence[Number], names: Sequence[str], family: str) -> tu
     return tuple(floats)
 
 
-def bounded_support(support: Support | None, family: str, default: Support | None = None) -> tuple[Support, float, float]:
+def bounded_support(
+    support: Support | None, family: str, default: Support | None = None
+) -> tuple[Support, float, float]:
     """`[a, b]`, finite and not empty: as stated, and as floats.
 
     Raises:
@@ -126,9 +137,7 @@ def _ordered(stated: Support, lower: float, upper: float, family: str) -> None:
     shown = f"[{number_text(stated[0])}, {number_text(stated[1])}]"
     if lower > upper:
         swapped = f"[{number_text(stated[1])}, {number_text(stated[0])}]"
-        raise DistributionError(
-            f"the support {shown} of {family} is reversed", f"Write {swapped}.", at_support=True
-        )
+        raise DistributionError(f"the support {shown} of {family} is reversed", f"Write {swapped}.", at_support=True)
     if lower == upper:
         raise DistributionError(
             f"the support {shown} of {family} is empty", "For a type that is known write point(v).", at_support=True
@@ -149,4 +158,3 @@ def _resolved(lower: float, upper: float) -> bool:
 
 def _spelt(number: float) -> str:
     return "not a number" if math.isnan(number) else "infinite" if number > 0 else "minus infinity"
-

@@ -1,4 +1,8 @@
-"""Beta(p, q), rescaled to [a, b]: incomplete beta functions from scipy, the ratios F/f by continued fraction where F underflows."""
+"""Beta(p, q), rescaled to [a, b].
+
+Incomplete beta functions come from scipy, each tail from its own end; the ratios F/f from a continued fraction where F
+underflows.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,17 @@ import numpy as np
 from scipy.special import betainc, betaincc, betaincinv
 
 from mechdsl.distributions.arguments import Number, Support, bounded_support, exact
-from mechdsl.distributions.closed_forms import Rescaled, concave_change, infinite_at_top, shape_arguments, unbounded_below
 from mechdsl.distributions.distribution import Array
 from mechdsl.distributions.inversion import tail_points
 from mechdsl.distributions.regularity import Regularity, log_concave
+from mechdsl.distributions.rescaled import (
+    Rescaled,
+    concave_change,
+    infinite_at_top,
+    shape_arguments,
+    times,
+    unbounded_below,
+)
 
 __all__ = ["Beta", "beta", "log_beta"]
 
@@ -57,7 +68,7 @@ class Beta(Rescaled):
         return self._ratio(self.q, self.p, w, u, self._pdf(c))
 
     def _ratio(self, p: float, q: float, u: Array, w: Array, density: Array) -> Array:
-        """F/f: the quotient, unless F or f is lost to underflow or infinity near the end; then its continued fraction."""
+        """F/f: the quotient, unless F or f is lost to underflow or infinity; then its continued fraction."""
         tail = _regularised(p, q, u, w)
         ratio = tail / density
         lost = (u < _HALF) & (tail < _UNDERFLOW)
@@ -78,9 +89,9 @@ class Beta(Rescaled):
         p, q, slope = self.p, self.q, np.zeros(c.shape)
         scale = -log_beta(p, q) - 2 * math.log(self.upper - self.lower)
         if p != 1:
-            slope += (p - 1) * np.exp(scale + _times(p - 2, log_u) + _times(q - 1, log_w))
+            slope += (p - 1) * np.exp(scale + times(p - 2, log_u) + times(q - 1, log_w))
         if q != 1:
-            slope -= (q - 1) * np.exp(scale + _times(p - 1, log_u) + _times(q - 2, log_w))
+            slope -= (q - 1) * np.exp(scale + times(p - 1, log_u) + times(q - 2, log_w))
         return slope
 
     def _lower_point(self, u: Array) -> Array:
@@ -96,7 +107,7 @@ class Beta(Rescaled):
         unit = Beta("beta", (p, q), None, 0.0, 1.0, p, q)
         guess = betaincinv(p, q, probability)
         leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
-        start = np.where(guess > 1e-290, guess, leading)  # noqa: PLR2004
+        start = np.where(guess > 1e-290, guess, leading)
         ends = np.zeros(start.shape), np.ones(start.shape)
         return tail_points(unit.log_cdf, unit.inverse_reverse_hazard, probability, 0.0, *ends, start)
 
@@ -137,7 +148,7 @@ class Beta(Rescaled):
         import sympy as sp
 
         (u, _), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        if q.is_Integer and q <= 12:  # noqa: PLR2004
+        if q.is_Integer and q <= 12:
             terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** k for k in range(int(q)))
             return u**p * sp.Add(*terms)
         return sp.betainc_regularized(p, q, 0, u)
@@ -146,7 +157,7 @@ class Beta(Rescaled):
         import sympy as sp
 
         (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        if q.is_Integer and q <= 12:  # noqa: PLR2004
+        if q.is_Integer and q <= 12:
             constant = sp.gamma(p) * sp.gamma(q) / sp.gamma(p + q)
             terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** (k + 1 - q) for k in range(int(q)))
             return c + width * u * sp.gammasimp(constant) * sp.Add(*terms)
@@ -161,20 +172,26 @@ def beta(p: Number, q: Number, on: Support | None = None) -> Beta:
 
 
 def log_beta(p: float, q: float) -> float:
-    """log B(p, q) without the cancellation of log-gammas at large arguments (Stirling's series for their differences)."""
+    """log B(p, q), by Stirling's series for differences of log-gammas where those would cancel."""
     small, large = min(p, q), max(p, q)
-    if large < 10:  # noqa: PLR2004
+    if large < 10:
         return math.log(math.gamma(p)) - math.log(math.gamma(p + q)) + math.log(math.gamma(q))
     tail = _stirling(large) - _stirling(small + large)
-    if small < 10:  # noqa: PLR2004
+    if small < 10:
         return (
-            math.log(math.gamma(small)) - (large - _HALF) * math.log1p(small / large) - small * math.log(small + large)
-            + small + tail
+            math.log(math.gamma(small))
+            - (large - _HALF) * math.log1p(small / large)
+            - small * math.log(small + large)
+            + small
+            + tail
         )
     total = small + large
     return (
-        _HALF * math.log(2 * math.pi / large) + (small - _HALF) * math.log(small / total)
-        - large * math.log1p(small / large) + _stirling(small) + tail
+        _HALF * math.log(2 * math.pi / large)
+        + (small - _HALF) * math.log(small / total)
+        - large * math.log1p(small / large)
+        + _stirling(small)
+        + tail
     )
 
 
@@ -189,8 +206,8 @@ def _regularised(p: float, q: float, u: Array, w: Array) -> Array:
     """I_u(p, q), u + w = 1, from the smaller of the two shares."""
     low = u <= _HALF
     if low.all():
-        return np.asarray(betainc(p, q, u))
-    return np.where(low, betainc(p, q, u), betaincc(q, p, w))
+        return np.asarray(betainc(p, q, u), dtype=np.float64)
+    return np.asarray(np.where(low, betainc(p, q, u), betaincc(q, p, w)), dtype=np.float64)
 
 
 def _continued_fraction(p: float, q: float, u: Array) -> Array:
@@ -204,15 +221,11 @@ def _continued_fraction(p: float, q: float, u: Array) -> Array:
     for m in range(1, 500):
         even = m * (q - m) * u / ((p + 2 * m - 1) * (p + 2 * m))
         odd = -(p + m) * (p + q + m) * u / ((p + 2 * m) * (p + 2 * m + 1))
+        before = value
         for coefficient in (even, odd):
             denominator = 1 / (1 + coefficient * denominator)
             numerator = 1 + coefficient / numerator
-            change = denominator * numerator
-            value = value * change
-        if (np.abs(change - 1) < 1e-16).all():  # noqa: PLR2004
+            value = value * denominator * numerator
+        if (np.abs(value - before) <= 2e-16 * value).all():
             break
     return value
-
-
-def _times(factor: float, x: Array) -> Array:
-    return factor * x if factor else np.zeros(x.shape)

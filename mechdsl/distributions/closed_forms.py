@@ -1,4 +1,4 @@
-"""Families whose cdf and quantiles are elementary: uniform, triangular, exponential, power, Kumaraswamy; and known types.
+"""Families whose cdf and quantiles are elementary: uniform, triangular, exponential; and types that are known.
 
 Each works in the distances to *both* ends of its support, `c - a` and `b - c`, so that neither tail is a difference of
 numbers near 1.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mechdsl.distributions.arguments import (
     DistributionError,
@@ -24,29 +25,14 @@ from mechdsl.distributions.arguments import (
     wide_support,
 )
 from mechdsl.distributions.distribution import Array, Distribution
-from mechdsl.distributions.regularity import BAGNOLI_BERGSTROM, Regularity, log_concave
+from mechdsl.distributions.regularity import Regularity, log_concave
 
-__all__ = [
-    "Exponential",
-    "Kumaraswamy",
-    "Point",
-    "Power",
-    "Rescaled",
-    "Triangular",
-    "Uniform",
-    "exponential",
-    "kumaraswamy",
-    "log_one_minus_exp",
-    "point",
-    "power",
-    "triangular",
-    "uniform",
-]
+__all__ = ["Exponential", "Point", "Triangular", "Uniform", "exponential", "point", "triangular", "uniform"]
 
 _HALF = 0.5
 
 
-# --------------------------------------------------------------------------------------------------------------- uniform
+# -------------------------------------------------------------------------------------------------------------- uniform
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -116,7 +102,7 @@ def uniform(a: Number, b: Number) -> Uniform:
     return Uniform("uniform", (a, b), None, lower, upper)
 
 
-# ----------------------------------------------------------------------------------------------------------------- point
+# ---------------------------------------------------------------------------------------------------------------- point
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -135,13 +121,17 @@ class Point(Distribution):
     def _lower_ratio(self, c: Array) -> Array:
         return np.zeros(c.shape)
 
-    _upper_ratio = _lower_ratio
-    _log_pdf_slope = _lower_ratio
+    def _upper_ratio(self, c: Array) -> Array:
+        return np.zeros(c.shape)
+
+    def _log_pdf_slope(self, c: Array) -> Array:
+        return np.zeros(c.shape)
 
     def _lower_point(self, u: Array) -> Array:
         return np.full(u.shape, self.lower)
 
-    _upper_point = _lower_point
+    def _upper_point(self, s: Array) -> Array:
+        return np.full(s.shape, self.lower)
 
     def cdf(self, c: Any) -> Any:
         return self._over(self._cdf, c, 0.0, 1.0)
@@ -193,7 +183,7 @@ def point(v: Number) -> Point:
     return Point("point", (v,), None, value, value)
 
 
-# ------------------------------------------------------------------------------------------------------------ triangular
+# ----------------------------------------------------------------------------------------------------------- triangular
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -202,32 +192,28 @@ class Triangular(Distribution):
 
     mode: float = field(compare=False)
 
-    def _rising(self, c: Array) -> Array:
+    def _rising(self, c: Array) -> npt.NDArray[np.bool_]:
         return (c < self.mode) | (self.mode == self.upper)
 
     def _pdf(self, c: Array) -> Array:
         a, m, b = self.lower, self.mode, self.upper
         return 2 / (b - a) * np.where(self._rising(c), (c - a) / (m - a or 1.0), (b - c) / (b - m or 1.0))
 
-    def _low(self, c: Array) -> Array:
-        """F where the density rises."""
-        return (c - self.lower) / (self.upper - self.lower) * ((c - self.lower) / (self.mode - self.lower or 1.0))
-
-    def _high(self, c: Array) -> Array:
-        """1 - F where the density falls."""
-        return (self.upper - c) / (self.upper - self.lower) * ((self.upper - c) / (self.upper - self.mode or 1.0))
-
     def _cdf(self, c: Array) -> Array:
-        return np.where(self._rising(c), self._low(c), 1 - self._high(c))
+        a, m, b = self.lower, self.mode, self.upper
+        low = (c - a) * ((c - a) / (m - a or 1.0))
+        return np.where(self._rising(c), low, (m - a) + (c - m) * (1 + (b - c) / (b - m or 1.0))) / (b - a)
 
     def _survival(self, c: Array) -> Array:
-        return np.where(self._rising(c), 1 - self._low(c), self._high(c))
+        a, m, b = self.lower, self.mode, self.upper
+        high = (b - c) * ((b - c) / (b - m or 1.0))
+        return np.where(self._rising(c), (b - m) + (m - c) * (1 + (c - a) / (m - a or 1.0)), high) / (b - a)
 
     def _lower_ratio(self, c: Array) -> Array:
-        return np.where(self._rising(c), _HALF * (c - self.lower), (1 - self._high(c)) / self._pdf(c))
+        return np.where(self._rising(c), _HALF * (c - self.lower), self._cdf(c) / self._pdf(c))
 
     def _upper_ratio(self, c: Array) -> Array:
-        return np.where(self._rising(c), (1 - self._low(c)) / self._pdf(c), _HALF * (self.upper - c))
+        return np.where(self._rising(c), self._survival(c) / self._pdf(c), _HALF * (self.upper - c))
 
     def _log_pdf_slope(self, c: Array) -> Array:
         return np.where(self._rising(c), 1 / (c - self.lower), -1 / (self.upper - c))
@@ -237,17 +223,18 @@ class Triangular(Distribution):
         return 2 / (b - a) * np.where(self._rising(c), 1 / (m - a or 1.0), -1 / (b - m or 1.0))
 
     def _lower_point(self, u: Array) -> Array:
-        return self._place(u, 1 - u, True)
+        a, m, b = self.lower, self.mode, self.upper
+        left, right = (m - a) / (b - a), (b - m) / (b - a)
+        past = np.clip((u - left) / (right or 1.0), 0.0, 1.0)  # of the mass right of the mode
+        low = a + (b - a) * np.sqrt(u) * math.sqrt(left)
+        return np.where((u <= left) | (right == 0), low, m + (b - m) * past / (1 + np.sqrt(1 - past)))
 
     def _upper_point(self, s: Array) -> Array:
-        return self._place(1 - s, s, False)
-
-    def _place(self, u: Array, s: Array, from_below: bool) -> Array:
-        """The c with F = u, 1 - F = s; the side of the mode is decided from the number that is exact."""
-        width, left, right = self.upper - self.lower, self.mode - self.lower, self.upper - self.mode
-        rising = u <= left / width if from_below else s > right / width
-        below = self.lower + np.sqrt(u) * math.sqrt(width) * math.sqrt(left)
-        return np.where(rising, below, self.upper - np.sqrt(s) * math.sqrt(width) * math.sqrt(right))
+        a, m, b = self.lower, self.mode, self.upper
+        left, right = (m - a) / (b - a), (b - m) / (b - a)
+        past = np.clip((s - right) / (left or 1.0), 0.0, 1.0)  # of the mass left of the mode
+        high = b - (b - a) * np.sqrt(s) * math.sqrt(right)
+        return np.where((s <= right) | (left == 0), high, m - (m - a) * past / (1 + np.sqrt(1 - past)))
 
     @property
     def mean(self) -> float:
@@ -312,7 +299,7 @@ def _by_mode(c: Any, a: Any, m: Any, b: Any, rising: Any, falling: Any) -> Any:
     return falling() if m == a else sp.Piecewise((rising(), c < m), (falling(), True))
 
 
-# ----------------------------------------------------------------------------------------------------------- exponential
+# ---------------------------------------------------------------------------------------------------------- exponential
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -357,14 +344,14 @@ class Exponential(Distribution):
 
     @property
     def mean(self) -> float:
-        return self.lower + self._moment(lambda x: x, lambda x: 1 / x - (1 / math.expm1(x) if x < 700 else 0.0))  # noqa: PLR2004
+        return self.lower + self._moment(lambda x: x, lambda x: 1 / x - (1 / math.expm1(x) if x < 700 else 0.0))
 
     @property
     def variance(self) -> float:
         centre = (self.mean - self.lower) * self.rate
 
         def closed(x: float) -> float:
-            return 1 / x**2 - (1 / (2 * math.sinh(x / 2)) ** 2 if x < 1400 else 0.0)  # noqa: PLR2004
+            return 1 / x**2 - (1 / (2 * math.sinh(x / 2)) ** 2 if x < 1400 else 0.0)
 
         width = self.upper - self.lower if math.isfinite(self.upper) else 1 / self.rate
         return width * self._moment(lambda u: (u - centre / (self.rate * width)) ** 2, closed)
@@ -375,7 +362,7 @@ class Exponential(Distribution):
             return 1 / self.rate
         width = self.upper - self.lower
         steepness = self.rate * width
-        if steepness > 4:  # noqa: PLR2004
+        if steepness > 4:
             return float(width * closed(steepness))
         nodes, weights = np.polynomial.legendre.leggauss(24)
         u = _HALF * (nodes + 1)
@@ -423,291 +410,14 @@ def exponential(rate: Number, on: Support | None = None) -> Exponential:
             "The rate is one over the mean; for a density that rises write density(c: exp(c)) on [a, b].",
             argument=0,
         )
-    if slope * lower > 700:  # noqa: PLR2004
+    if slope * lower > 700:
         raise DistributionError(
             f"exponential({number_text(rate)}) leaves no mass on its support that floating point could hold",
             f"The support starts {slope * lower:.3g} means above 0.",
             at_support=True,
         )
-    if not 1e-150 < slope < 1e150:  # noqa: PLR2004
-        raise DistributionError(f"the rate {number_text(rate)} of exponential is out of scale", "Choose other units.", 0)
+    if not 1e-150 < slope < 1e150:
+        raise DistributionError(
+            f"the rate {number_text(rate)} of exponential is out of scale", "Choose other units.", 0
+        )
     return Exponential("exponential", (rate,), on, lower, upper, slope)
-
-
-# ------------------------------------------------------------------------------------------------------ rescaled to [a, b]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Rescaled(Distribution):
-    """A law of `u = (c - a)/(b - a)` on [0, 1]."""
-
-    def _shares(self, c: Array) -> tuple[Array, Array]:
-        """u and 1 - u."""
-        width = self.upper - self.lower
-        return (c - self.lower) / width, (self.upper - c) / width
-
-    def _logs(self, c: Array) -> tuple[Array, Array]:
-        """log u and log(1 - u)."""
-        u, w = self._shares(c)
-        return np.where(u < _HALF, np.log(u), np.log1p(-w)), np.where(w < _HALF, np.log(w), np.log1p(-u))
-
-    def _place(self, u: Array, w: Array) -> Array:
-        """The c at shares u and w = 1 - u, counted from the nearer end."""
-        width = self.upper - self.lower
-        return np.where(u < _HALF, self.lower + width * u, self.upper - width * w)
-
-    def _stretched(self, u: float) -> float:
-        return self.lower + (self.upper - self.lower) * u
-
-    def _symbolic_share(self, c: Any) -> tuple[Any, Any]:
-        """u and b - a."""
-        lower, upper = self.on if self.on is not None else (0, 1)
-        width = exact(upper) - exact(lower)
-        return (c - exact(lower)) / width, width
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Power(Rescaled):
-    """F = u^p; virtual cost c + (c - a)/p."""
-
-    p: float = field(compare=False)
-
-    def _log_pdf(self, c: Array) -> Array:
-        return math.log(self.p) - math.log(self.upper - self.lower) + _times(self.p - 1, self._logs(c)[0])
-
-    def _pdf(self, c: Array) -> Array:
-        return np.exp(self._log_pdf(c))
-
-    def _cdf(self, c: Array) -> Array:
-        return np.exp(self.p * self._logs(c)[0])
-
-    def _survival(self, c: Array) -> Array:
-        return -np.expm1(self.p * self._logs(c)[0])
-
-    def _lower_ratio(self, c: Array) -> Array:
-        return (c - self.lower) / self.p
-
-    def _upper_ratio(self, c: Array) -> Array:
-        log_u = self._logs(c)[0]
-        scale = (self.upper - self.lower) / self.p
-        return -scale * np.expm1(self.p * log_u) * np.exp(_times(1 - self.p, log_u))
-
-    def _log_pdf_slope(self, c: Array) -> Array:
-        return (self.p - 1) / (c - self.lower) if self.p != 1 else np.zeros(c.shape)
-
-    def _pdf_slope(self, c: Array) -> Array:
-        scale = self.p * (self.p - 1) / (self.upper - self.lower) ** 2
-        return scale * np.exp(_times(self.p - 2, self._logs(c)[0])) if scale else np.zeros(c.shape)
-
-    def _lower_point(self, u: Array) -> Array:
-        log_u = np.log(u) / self.p
-        return self._place(np.exp(log_u), -np.expm1(log_u))
-
-    def _upper_point(self, s: Array) -> Array:
-        log_u = np.log1p(-s) / self.p
-        return self._place(np.exp(log_u), -np.expm1(log_u))
-
-    @property
-    def mean(self) -> float:
-        return self._stretched(self.p / (self.p + 1))
-
-    @property
-    def variance(self) -> float:
-        return (self.upper - self.lower) ** 2 * self.p / (self.p + 1) ** 2 / (self.p + 2)
-
-    @property
-    def affine_virtual_cost(self) -> tuple[float, float]:
-        return 1 + 1 / self.p, -self.lower / self.p
-
-    @property
-    def piecewise_uniform(self) -> bool:
-        return self.p == 1
-
-    def cost_theorem(self) -> Regularity:
-        return Regularity(True, True, "c + F/f = c + (c - a)/p", "ours: F/f = (c - a)/p")
-
-    def value_theorem(self) -> Regularity:
-        if self.p >= 1:
-            return log_concave("the density (p - 1) log u is concave in logs for p >= 1")
-        return unbounded_below()
-
-    def symbolic_pdf(self, c: Any) -> Any:
-        (u, width), p = self._symbolic_share(c), exact(self.arguments[0])
-        return p * u ** (p - 1) / width
-
-    def symbolic_cdf(self, c: Any) -> Any:
-        return self._symbolic_share(c)[0] ** exact(self.arguments[0])
-
-    def symbolic_virtual_cost(self, c: Any) -> Any:
-        import sympy as sp
-
-        u, width = self._symbolic_share(c)
-        return sp.expand(c + u * width / exact(self.arguments[0]))
-
-
-def power(p: Number, on: Support | None = None) -> Power:
-    """F = u^p on [a, b]."""
-    stated, lower, upper = bounded_support(on, "power", (0, 1))
-    (exponent,) = shape_arguments((p,), ("p",), "power")
-    return Power("power", (p,), stated, lower, upper, exponent)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Kumaraswamy(Rescaled):
-    """F = 1 - (1 - u^p)^q. Source: Kumaraswamy (1980), J. Hydrology 46, 79-88."""
-
-    p: float = field(compare=False)
-    q: float = field(compare=False)
-
-    def _parts(self, c: Array) -> tuple[Array, Array, Array]:
-        """log u, t = u^p, log(1 - t)."""
-        log_u = self._logs(c)[0]
-        return log_u, np.exp(self.p * log_u), log_one_minus_exp(self.p * log_u)
-
-    def _log_pdf(self, c: Array) -> Array:
-        log_u, _, log_rest = self._parts(c)
-        scale = math.log(self.p) + math.log(self.q) - math.log(self.upper - self.lower)
-        return scale + _times(self.p - 1, log_u) + _times(self.q - 1, log_rest)
-
-    def _pdf(self, c: Array) -> Array:
-        return np.exp(self._log_pdf(c))
-
-    def _cdf(self, c: Array) -> Array:
-        return -np.expm1(self.q * self._parts(c)[2])
-
-    def _survival(self, c: Array) -> Array:
-        return np.exp(self.q * self._parts(c)[2])
-
-    def _lower_ratio(self, c: Array) -> Array:
-        _, t, log_rest = self._parts(c)
-        first_order = np.where(t > 1e-290, -np.expm1(self.q * log_rest) / (self.q * t), 1.0)  # noqa: PLR2004
-        return (c - self.lower) / self.p * first_order * np.exp(_times(1 - self.q, log_rest))
-
-    def _upper_ratio(self, c: Array) -> Array:
-        log_u, _, log_rest = self._parts(c)
-        scale = (self.upper - self.lower) / (self.p * self.q)
-        return scale * np.exp(log_rest + _times(1 - self.p, log_u))
-
-    def _log_pdf_slope(self, c: Array) -> Array:
-        log_u, _, log_rest = self._parts(c)
-        rising = (self.p - 1) / (c - self.lower) if self.p != 1 else np.zeros(c.shape)
-        if self.q == 1:
-            return rising
-        falling = np.exp(_times(self.p - 1, log_u) - log_rest)
-        return rising - (self.q - 1) * self.p / (self.upper - self.lower) * falling
-
-    def _pdf_slope(self, c: Array) -> Array:
-        log_u, _, log_rest = self._parts(c)
-        p, q = self.p, self.q
-        slope = np.zeros(c.shape)
-        if p != 1:
-            slope += (p - 1) * np.exp(_times(p - 2, log_u) + _times(q - 1, log_rest))
-        if q != 1:
-            slope -= (q - 1) * p * np.exp(_times(2 * p - 2, log_u) + _times(q - 2, log_rest))
-        return slope * p * q / (self.upper - self.lower) ** 2
-
-    def _lower_point(self, u: Array) -> Array:
-        return self._surviving(np.log1p(-u))
-
-    def _upper_point(self, s: Array) -> Array:
-        return self._surviving(np.log(s))
-
-    def _surviving(self, log_survival: Array) -> Array:
-        """The c with the given log(1 - F)."""
-        log_u = log_one_minus_exp(log_survival / self.q) / self.p
-        return self._place(np.exp(log_u), -np.expm1(log_u))
-
-    @property
-    def mean(self) -> float:
-        from mechdsl.distributions.beta import log_beta
-
-        return self._stretched(self.q * math.exp(log_beta(1 + 1 / self.p, self.q)))
-
-    @property
-    def variance(self) -> float:
-        from mechdsl.distributions.quadrature import unit_integral
-
-        centre = self.mean
-        lower = unit_integral(lambda u: (self._lower_point(u * _HALF) - centre) ** 2)
-        upper = unit_integral(lambda u: (self._upper_point(u * _HALF) - centre) ** 2)
-        return _HALF * (lower + upper)
-
-    @property
-    def affine_virtual_cost(self) -> tuple[float, float] | None:
-        return (1 + 1 / self.p, -self.lower / self.p) if self.q == 1 else None
-
-    def cost_theorem(self) -> Regularity:
-        if self.q < 1:
-            return infinite_at_top()
-        if self.p >= 1:
-            return log_concave("the density is log-concave for p, q >= 1")
-        return concave_change("F is 1 - (1 - t)^q, log-concave and rising in t = u^p for q >= 1, and t is concave in u")
-
-    def value_theorem(self) -> Regularity:
-        if self.p < 1:
-            return unbounded_below()
-        return Regularity(True, True, "log(1 - F) = q log(1 - u^p) is concave for p >= 1", "ours: u^p is convex")
-
-    def symbolic_pdf(self, c: Any) -> Any:
-        (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        return p * q * u ** (p - 1) * (1 - u**p) ** (q - 1) / width
-
-    def symbolic_cdf(self, c: Any) -> Any:
-        (u, _), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        return 1 - (1 - u**p) ** q
-
-    def symbolic_virtual_cost(self, c: Any) -> Any:
-        (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        rest = 1 - u**p
-        return c + width * u ** (1 - p) * (rest ** (1 - q) - rest) / (p * q)
-
-
-def kumaraswamy(p: Number, q: Number, on: Support | None = None) -> Kumaraswamy:
-    """F = 1 - (1 - u^p)^q on [a, b]."""
-    stated, lower, upper = bounded_support(on, "kumaraswamy", (0, 1))
-    first, second = shape_arguments((p, q), ("p", "q"), "kumaraswamy")
-    return Kumaraswamy("kumaraswamy", (p, q), stated, lower, upper, first, second)
-
-
-# --------------------------------------------------------------------------------------------------------- shared formulas
-
-
-def shape_arguments(values: Sequence[Number], names: Sequence[str], family: str) -> tuple[float, ...]:
-    """Positive shape parameters, between 1e-3 and 1e6: beyond, a density is a point mass to any rounding."""
-    floats = as_floats(values, names, family)
-    for position, (number, name) in enumerate(zip(floats, names, strict=True)):
-        shown = f"{name} = {number_text(values[position])} of {family}"
-        if number <= 0:
-            raise DistributionError(f"{shown} is not positive", f"Shape parameters of {family} are positive.", position)
-        if not 1e-3 <= number <= 1e6:  # noqa: PLR2004
-            raise DistributionError(
-                f"{shown} is out of scale", "Shape parameters lie between 0.001 and 1e6; else write point(v).", position
-            )
-    return floats
-
-
-def log_one_minus_exp(x: Array) -> Array:
-    """log(1 - exp(x)) for x <= 0. Source: Maechler (2012), Accurately computing log(1 - exp(-|a|))."""
-    return np.where(x > -math.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
-
-
-def infinite_at_top() -> Regularity:
-    """Irregular, as f is infinite at b: F/f is 0 there but of larger order than b - c just below."""
-    reason = "the density is infinite at b like (b - c)^(q - 1), so c + F/f exceeds b just below b and equals b there"
-    return Regularity(False, True, reason, "ours: F/f ~ (b - c)^(1 - q) falls with infinite slope", None)
-
-
-def unbounded_below() -> Regularity:
-    """Irregular on the seller's side, the mirror image of `infinite_at_top`."""
-    reason = "the density is infinite at a like (v - a)^(p - 1), so v - (1 - F)/f is below a just above a and equals a there"
-    return Regularity(False, True, reason, "ours: (1 - F)/f ~ (v - a)^(1 - p) rises with infinite slope", None)
-
-
-def concave_change(reason: str) -> Regularity:
-    """A log-concave rising function of a concave one is log-concave."""
-    return Regularity(True, True, reason, BAGNOLI_BERGSTROM)
-
-
-def _times(factor: float, x: Array) -> Array:
-    """factor * x with 0 * inf = 0: the exponent of u^0."""
-    return factor * x if factor else np.zeros(x.shape)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mechdsl.distributions.arguments import DistributionError, Support, bounded_support, exact, number_text
 from mechdsl.distributions.distribution import Array, Distribution
@@ -20,6 +21,8 @@ from mechdsl.distributions.inversion import tail_points
 from mechdsl.distributions.quadrature import double_exponential, gauss
 
 __all__ = ["Density", "DensityFormula", "density"]
+
+_Mask: TypeAlias = npt.NDArray[np.bool_]
 
 _NODES = 12
 _PANELS = 32  # to start with
@@ -95,10 +98,10 @@ class Density(Distribution):
         j = self._panel(c)
         return self.above[j + 1] + _integral(self.formula.value, c, self.edges[j + 1], self._at_end(j))
 
-    def _panel(self, c: Array) -> Array:
+    def _panel(self, c: Array) -> npt.NDArray[np.intp]:
         return np.clip(np.searchsorted(self.edges, c, side="right") - 1, 0, len(self.edges) - 2)
 
-    def _at_end(self, panel: Array) -> Array:
+    def _at_end(self, panel: npt.NDArray[np.intp]) -> _Mask:
         return np.asarray((panel == 0) | (panel == len(self.edges) - 2))
 
     def _cdf(self, c: Array) -> Array:
@@ -194,7 +197,7 @@ def _values(function: Callable[[Array], Array], c: Array) -> Array:
     return np.broadcast_to(np.asarray(function(c), dtype=np.float64), c.shape)
 
 
-def _integral(function: Callable[[Array], Array], lower: Array, upper: Array, at_end: Array) -> Array:
+def _integral(function: Callable[[Array], Array], lower: Array, upper: Array, at_end: _Mask) -> Array:
     """Integrals over many short intervals, each inside one panel; those in the first and last panel by the rule for ends."""
     total = np.zeros(np.broadcast(lower, upper).shape)
     lower, upper = np.broadcast_to(lower, total.shape), np.broadcast_to(upper, total.shape)
@@ -212,9 +215,7 @@ def _by_gauss(function: Callable[[Array], Array], lower: Array, upper: Array) ->
     return total * width
 
 
-def _by_double_exponential(
-    function: Callable[[Array], Array], lower: Array, upper: Array, steps: int = 8
-) -> Array:
+def _by_double_exponential(function: Callable[[Array], Array], lower: Array, upper: Array, steps: int = 8) -> Array:
     total, width = np.zeros(lower.shape), upper - lower
     for u, w, weight in zip(*double_exponential(steps), strict=True):
         c = lower + u * width if u < w else upper - w * width
@@ -223,7 +224,9 @@ def _by_double_exponential(
     return total * width
 
 
-def _panels(formula: DensityFormula, lower: float, upper: float, kinks: tuple[float, ...]) -> tuple[Array, Array, Array]:
+def _panels(
+    formula: DensityFormula, lower: float, upper: float, kinks: tuple[float, ...]
+) -> tuple[Array, Array, Array]:
     """Left ends, right ends and masses of panels on each of which the rules agree, in order."""
     edges = np.union1d(np.linspace(lower, upper, _PANELS + 1), kinks)
     left, right = edges[:-1], edges[1:]
@@ -233,7 +236,8 @@ def _panels(formula: DensityFormula, lower: float, upper: float, kinks: tuple[fl
     while left.size:
         at_end = (left == lower) | (right == upper)
         mass, error = _mass_with_error(formula, left, right, at_end)
-        settled = (error <= _AGREEMENT * mass) | (right - left <= 8 * np.spacing(np.maximum(np.abs(left), np.abs(right))))
+        finest = 8 * np.spacing(np.maximum(np.abs(left), np.abs(right)))
+        settled = (error <= _AGREEMENT * mass) | (right - left <= finest)
         count += int(settled.sum())
         if count + 2 * int((~settled).sum()) > _MOST_PANELS:
             settled[:] = True
@@ -262,7 +266,7 @@ def _split(left: Array, right: Array, lower: float, upper: float) -> Array:
     return np.where((right == upper) & (left > lower), right - 0.125 * width, middle)
 
 
-def _mass_with_error(formula: DensityFormula, left: Array, right: Array, at_end: Array) -> tuple[Array, Array]:
+def _mass_with_error(formula: DensityFormula, left: Array, right: Array, at_end: _Mask) -> tuple[Array, Array]:
     mass, error = np.empty(left.shape), np.empty(left.shape)
     if at_end.any():
         ends = left[at_end], right[at_end]
@@ -280,7 +284,7 @@ def _mass_with_error(formula: DensityFormula, left: Array, right: Array, at_end:
 
 def _found_kinks(left: Array, right: Array, width: float) -> list[float]:
     """The middle of every cluster of panels that halving has made tiny."""
-    tiny = np.flatnonzero(right - left < 1e-10 * width)  # noqa: PLR2004
+    tiny = np.flatnonzero(right - left < 1e-10 * width)
     tiny = tiny[(tiny > 0) & (tiny < len(left) - 1)]
     clusters = np.split(tiny, np.flatnonzero(np.diff(tiny) > 1) + 1) if tiny.size else []
     least = (cluster[np.argmin(right[cluster] - left[cluster])] for cluster in clusters)
@@ -322,7 +326,7 @@ def _check_positive(formula: DensityFormula, lower: float, upper: float, kinks: 
             method="bounded",
             options={"xatol": 1e-9 * (grid[i + 1] - grid[i - 1])},
         )
-        if not least.fun > 1e-12 * min(values[i - 1], values[i + 1]):  # noqa: PLR2004
+        if not least.fun > 1e-12 * min(values[i - 1], values[i + 1]):
             raise _not_positive(formula, float(least.x), float(least.fun))
 
 

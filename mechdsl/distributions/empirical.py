@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mechdsl.distributions.arguments import DistributionError
 from mechdsl.distributions.distribution import Array, Distribution
@@ -47,7 +48,7 @@ class Empirical(Distribution):
 
     __repr__ = __str__
 
-    def _piece(self, c: Array) -> Array:
+    def _piece(self, c: Array) -> npt.NDArray[np.intp]:
         return np.clip(np.searchsorted(self.knots, c, side="right") - 1, 0, len(self.density) - 1)
 
     def _pdf(self, c: Array) -> Array:
@@ -99,7 +100,7 @@ class Empirical(Distribution):
         if j < first:
             return lower
         c = 0.5 * (level + self.knots[j] - float(self.below[j] / self.density[j]))
-        return min(max(min(c, float(self.knots[j + 1])), lower), upper)
+        return min(max(min(float(c), float(self.knots[j + 1])), lower), upper)
 
     @property
     def mean(self) -> float:
@@ -154,19 +155,20 @@ def empirical(data: Sequence[float], label: str = "") -> Empirical:
         count = int((~np.isfinite(values)).sum())
         raise DistributionError(f"{named} has {count} of {len(values)} observations that are not finite numbers")
     width = float(values[-1] - values[0]) if len(values) else 0.0
-    if not width > 1e-9 * float(np.abs(values).max(initial=0.0)) or not 1e-150 < width < 1e150:  # noqa: PLR2004
+    if not width > 1e-9 * float(np.abs(values).max(initial=0.0)) or not 1e-150 < width < 1e150:
         raise DistributionError(
             f"{named} has no two different observations" if len(values) else f"{named} has no observations",
             "A distribution between order statistics needs two; for a type that is known write point(v).",
         )
     first = np.concatenate(([0], np.flatnonzero(np.diff(values) > _TIED * width) + 1))
-    count = np.diff(np.concatenate((first, [len(values)])))
-    rank = 2 * first + count - 1  # twice the mean rank
-    knots = values[first]
+    counts = np.diff(np.concatenate((first, [len(values)])))
+    rank = 2 * first + counts - 1  # twice the mean rank
+    knots: Array = values[first]
     knots[-1] = values[-1]
     below = (rank - rank[0]) / (rank[-1] - rank[0])
     above = (rank[-1] - rank) / (rank[-1] - rank[0])
-    density = np.diff(rank) / (rank[-1] - rank[0]) / np.diff(knots)
+    probability: Array = np.diff(rank) / (rank[-1] - rank[0])
+    density = probability / np.diff(knots)
     arrays = (knots, density, below[:-1].copy(), above[1:].copy())
     for array in arrays:
         array.flags.writeable = False

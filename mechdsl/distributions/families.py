@@ -12,8 +12,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mechdsl.distributions.arguments import DistributionError, Support
-from mechdsl.distributions.closed_forms import exponential, kumaraswamy, point, power, triangular, uniform
+from mechdsl.distributions.closed_forms import exponential, point, triangular, uniform
 from mechdsl.distributions.distribution import Distribution
+from mechdsl.distributions.rescaled import kumaraswamy, power
 
 __all__ = ["FAMILIES", "Family", "families"]
 
@@ -56,7 +57,9 @@ class Family:
                 f"{self.name} takes no support", f"{stated} says by itself where it lives.", at_support=True
             )
         if self.takes == "numbers" and len(arguments) != len(self.parameters):
-            raise DistributionError(f"{stated} takes {len(self.parameters)}, not {len(arguments)} arguments", f"Write {stated}.")
+            raise DistributionError(
+                f"{stated} takes {len(self.parameters)}, not {len(arguments)} arguments", f"Write {stated}."
+            )
         return self.make(arguments, support)
 
 
@@ -77,19 +80,19 @@ def families(extra: Iterable[Family] = ()) -> Mapping[str, Family]:
 def _normal(arguments: tuple[Any, ...], support: Support | None) -> Distribution:
     from mechdsl.distributions.normal import normal
 
-    return normal(*arguments, on=support)
+    return normal(arguments[0], arguments[1], support)
 
 
 def _lognormal(arguments: tuple[Any, ...], support: Support | None) -> Distribution:
     from mechdsl.distributions.normal import lognormal
 
-    return lognormal(*arguments, on=support)
+    return lognormal(arguments[0], arguments[1], support)
 
 
 def _beta(arguments: tuple[Any, ...], support: Support | None) -> Distribution:
     from mechdsl.distributions.beta import beta
 
-    return beta(*arguments, on=support)
+    return beta(arguments[0], arguments[1], support)
 
 
 def _mixture(arguments: tuple[Any, ...], _: Support | None) -> Distribution:
@@ -101,7 +104,7 @@ def _mixture(arguments: tuple[Any, ...], _: Support | None) -> Distribution:
 def _density(arguments: tuple[Any, ...], support: Support | None) -> Distribution:
     from mechdsl.distributions.density import density
 
-    return density(*arguments, on=support)
+    return density(arguments[0], support)
 
 
 def _empirical(arguments: tuple[Any, ...], _: Support | None) -> Distribution:
@@ -113,33 +116,52 @@ def _empirical(arguments: tuple[Any, ...], _: Support | None) -> Distribution:
 _BUILT_IN = (
     Family("uniform", ("a", "b"), lambda arguments, _: uniform(*arguments), "every cost in [a, b] equally likely"),
     Family(
-        "triangular", ("a", "m", "b"), lambda arguments, _: triangular(*arguments), "on [a, b], most likely m, linear to both ends"
+        "triangular",
+        ("a", "m", "b"),
+        lambda arguments, _: triangular(*arguments),
+        "on [a, b], most likely m, linear to both ends",
     ),
     Family("point", ("v",), lambda arguments, _: point(*arguments), "a type that is known"),
     Family("normal", ("m", "s"), _normal, "mean m, standard deviation s, truncated to [a, b]", "optional"),
     Family(
         "exponential",
         ("rate",),
-        lambda arguments, support: exponential(*arguments, on=support),
+        lambda arguments, support: exponential(arguments[0], support),
         "density falling at the given rate, truncated to [a, b]",
         "optional",
     ),
     Family(
-        "lognormal", ("m", "s"), _lognormal, "its logarithm has mean m and standard deviation s; truncated to [a, b]", "optional"
+        "lognormal",
+        ("m", "s"),
+        _lognormal,
+        "its logarithm has mean m and standard deviation s; truncated to [a, b]",
+        "optional",
     ),
     Family("beta", ("p", "q"), _beta, "beta rescaled to [a, b] (to [0, 1] if unstated)", "optional"),
     Family(
         "kumaraswamy",
         ("p", "q"),
-        lambda arguments, support: kumaraswamy(*arguments, on=support),
+        lambda arguments, support: kumaraswamy(arguments[0], arguments[1], support),
         "F = 1 - (1 - u^p)^q, u = (c - a)/(b - a)",
         "optional",
     ),
-    Family("power", ("p",), lambda arguments, support: power(*arguments, on=support), "F = u^p, u = (c - a)/(b - a)", "optional"),
-    Family("mixture", ("w1: D1", "w2: D2"), _mixture, "D1 with probability w1, D2 with probability w2, ...", takes="parts"),
+    Family(
+        "power",
+        ("p",),
+        lambda arguments, support: power(arguments[0], support),
+        "F = u^p, u = (c - a)/(b - a)",
+        "optional",
+    ),
+    Family(
+        "mixture", ("w1: D1", "w2: D2"), _mixture, "D1 with probability w1, D2 with probability w2, ...", takes="parts"
+    ),
     Family("density", ("c: EXPR",), _density, "any positive density, normalised", "required", takes="formula"),
     Family(
-        "empirical", ("FILE", "column"), _empirical, "observed values, the cdf interpolated between them", takes="observations"
+        "empirical",
+        ("FILE", "column"),
+        _empirical,
+        "observed values, the cdf interpolated between them",
+        takes="observations",
     ),
 )
 

@@ -68,7 +68,7 @@ class Ironed:
         if not self.intervals:
             return "the virtual cost rises; nothing is ironed"
         shown = [f"[{i.lower:.6g}, {i.upper:.6g}] at {i.level:.6g}" for i in self.intervals[:8]]
-        more = f" and {len(self.intervals) - 8} more" if len(self.intervals) > 8 else ""  # noqa: PLR2004
+        more = f" and {len(self.intervals) - 8} more" if len(self.intervals) > 8 else ""
         return f"ironed on {', '.join(shown)}{more}"
 
 
@@ -106,8 +106,11 @@ def _levels(hull: list[_Arc]) -> tuple[Level, ...]:
         if arc.joined_from is None or arc.lower <= arc.joined_from:
             continue
         previous = levels[-1] if levels else None
-        same = previous is not None and previous.upper == arc.joined_from and arc.arrival <= previous.level * (1 + 1e-14)
-        if same and previous is not None:
+        if (
+            previous is not None
+            and previous.upper == arc.joined_from
+            and arc.arrival <= previous.level + math.ulp(1e2) * abs(previous.level)
+        ):
             levels[-1] = Level(previous.lower, arc.lower, previous.level)
         else:
             levels.append(Level(arc.joined_from, arc.lower, arc.arrival))
@@ -178,7 +181,8 @@ def _start(distribution: Distribution, left: _Arc, right: _Arc) -> float:
 
 def _near_hull(distribution: Distribution, arcs: list[_Arc]) -> list[_Arc]:
     """The arcs that can touch the hull, where there are many: an arc lies above both its end tangents, and the hull below
-    the hull of all ends; an arc whose end tangents meet above the latter is left out."""
+    the hull of all ends; an arc whose end tangents meet above the latter is left out.
+    """
     if len(arcs) <= _MANY:
         return arcs
     lower, upper = np.array([a.lower for a in arcs]), np.array([a.upper for a in arcs])
@@ -186,7 +190,10 @@ def _near_hull(distribution: Distribution, arcs: list[_Arc]) -> list[_Arc]:
     wide = start < stop
     q = distribution.cdf(lower), distribution.cdf(upper)
     height = lower * q[0], upper * q[1]
-    slope = distribution.virtual_cost(np.where(wide, start, lower)), distribution.virtual_cost(np.where(wide, stop, upper))
+    slope = (
+        distribution.virtual_cost(np.where(wide, start, lower)),
+        distribution.virtual_cost(np.where(wide, stop, upper)),
+    )
     bend = np.where(slope[1] > slope[0], slope[1] - slope[0], 1.0)
     meet = (height[0] - height[1] + slope[1] * q[1] - slope[0] * q[0]) / bend
     meet = np.clip(np.where(wide & np.isfinite(meet), meet, q[1]), q[0], q[1])
@@ -205,12 +212,18 @@ def _points_hull(q: Array, height: Array) -> tuple[Array, Array]:
     order = np.lexsort((height, q))
     hull: list[tuple[float, float]] = []
     for x, y in zip(q[order].tolist(), height[order].tolist(), strict=True):
-        while len(hull) > 1 and (hull[-1][0] - hull[-2][0]) * (y - hull[-2][1]) <= (hull[-1][1] - hull[-2][1]) * (x - hull[-2][0]):
+        while len(hull) > 1 and not _turns_up(hull[-2], hull[-1], (x, y)):
             hull.pop()
         if not hull or x > hull[-1][0]:
             hull.append((x, y))
     points = np.array(hull)
     return points[:, 0], points[:, 1]
+
+
+def _turns_up(first: tuple[float, float], middle: tuple[float, float], last: tuple[float, float]) -> bool:
+    """Whether the way from first to last over middle turns left."""
+    along, onward = middle[0] - first[0], last[0] - first[0]
+    return along * (last[1] - first[1]) > (middle[1] - first[1]) * onward
 
 
 def _first(distribution: Distribution) -> float:

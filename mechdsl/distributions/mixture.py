@@ -57,7 +57,9 @@ class Mixture(Distribution):
 
     def _log_pdf_slope(self, c: Array) -> Array:
         shares = self._shares(c)
-        slopes = [np.where(share > 0, d.log_pdf_slope(c), 0.0) for share, d in zip(shares, self.components, strict=True)]
+        slopes = [
+            np.where(share > 0, d.log_pdf_slope(c), 0.0) for share, d in zip(shares, self.components, strict=True)
+        ]
         return np.asarray(sum(share * slope for share, slope in zip(shares, slopes, strict=True)))
 
     def _shares(self, c: Array) -> list[Array]:
@@ -111,7 +113,9 @@ class Mixture(Distribution):
     @property
     def variance(self) -> float:
         centre = self.mean
-        return math.fsum(w * (d.variance + (d.mean - centre) ** 2) for w, d in zip(self.weights, self.components, strict=True))
+        return math.fsum(
+            w * (d.variance + (d.mean - centre) ** 2) for w, d in zip(self.weights, self.components, strict=True)
+        )
 
     @property
     def kinks(self) -> tuple[float, ...]:
@@ -147,7 +151,7 @@ class Mixture(Distribution):
         return sp.Add(*terms)
 
 
-def mixture(parts: Sequence[tuple[Number, Distribution]]) -> Distribution:
+def mixture(parts: Sequence[tuple[Number, Distribution]]) -> Mixture:
     """`mixture(0.3: D1, 0.7: D2)`: positive weights that sum to 1, distributions with densities."""
     if not parts:
         raise DistributionError("mixture has no parts", "Write mixture(0.3: D1, 0.7: D2).")
@@ -163,7 +167,7 @@ def mixture(parts: Sequence[tuple[Number, Distribution]]) -> Distribution:
                 "Its parts need densities; spread the point over a narrow uniform(a, b).",
                 position,
             )
-    total = sum(Fraction(weight) for weight, _ in parts)
+    total = sum((Fraction(weight) for weight, _ in parts), Fraction(0))
     if abs(total - 1) > Fraction(1, 10**9):
         raise DistributionError(
             f"the weights of mixture sum to {number_text(float(total))}, not to 1", "Divide each by their sum."

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 from scipy.special import erf, erfcx, log_ndtr, ndtri_exp
 
-from mechdsl.distributions.arguments import DistributionError, Number, Support, as_floats, exact, number_text, wide_support
+from mechdsl.distributions.arguments import (
+    DistributionError,
+    Number,
+    Support,
+    as_floats,
+    exact,
+    number_text,
+    wide_support,
+)
 from mechdsl.distributions.distribution import Array, Distribution
 from mechdsl.distributions.inversion import tail_points
 from mechdsl.distributions.quadrature import gauss
@@ -42,7 +50,8 @@ def tail_ratio(z: Array, distance: Array) -> Array:
         ratio[short] = _short_ratio(z[short], distance[short])
         if short.all():
             return ratio
-    for rule, chosen in ((_left_ratio, z <= 0), (_across_ratio, (z > 0) & (distance >= z)), (_right_ratio, (z > distance))):
+    inside, across = z <= 0, (z > 0) & (distance >= z)
+    for rule, chosen in ((_left_ratio, inside), (_across_ratio, across), (_right_ratio, ~inside & ~across)):
         part = chosen & ~short
         if part.any():
             ratio[part] = rule(z[part], distance[part])
@@ -64,7 +73,8 @@ def _left_ratio(z: Array, distance: Array) -> Array:
 
 
 def _across_ratio(z: Array, distance: Array) -> Array:
-    return _ROOT_HALF_PI * np.exp(_HALF * z * z) * (erf(z * _ROOT_HALF) + erf((distance - z) * _ROOT_HALF))
+    between = np.asarray(erf(z * _ROOT_HALF) + erf((distance - z) * _ROOT_HALF), dtype=np.float64)
+    return _ROOT_HALF_PI * np.exp(_HALF * z * z) * between
 
 
 def _right_ratio(z: Array, distance: Array) -> Array:
@@ -73,7 +83,7 @@ def _right_ratio(z: Array, distance: Array) -> Array:
 
 def _mills(x: Array) -> Array:
     """(1 - Phi(x))/phi(x)."""
-    return np.asarray(_ROOT_HALF_PI * erfcx(x * _ROOT_HALF))
+    return np.asarray(_ROOT_HALF_PI * erfcx(x * _ROOT_HALF), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -167,13 +177,14 @@ class _Gaussian(Distribution):
         first, width = (-self.below, self.below + self.above) if side > 0 else (-self.above, self.below + self.above)
         first += side * self.anchor  # minus infinity where that side is not truncated
         log_mass = math.log(self.window) - _HALF * self.anchor**2 - _LOG_ROOT_TWO_PI
-        if first < 3:  # noqa: PLR2004
+        if first < 3:
             guess = ndtri_exp(np.logaddexp(log_ndtr(first), np.log(p) + log_mass))
         else:
             guess = -ndtri_exp(log_ndtr(-first) + np.log1p(-p * math.exp(min(0.0, log_mass - log_ndtr(-first)))))
         if math.isfinite(first):
             return self._from_end(p, guess - first, first, width, side)
-        ends = np.full(p.shape, -60.0), np.full(p.shape, min(40.0, side * self.anchor + (self.above, self.below)[side < 0]))
+        last = side * self.anchor + (self.above if side > 0 else self.below)
+        ends = np.full(p.shape, -60.0), np.full(p.shape, min(40.0, last))
 
         def log_tail(z: Array) -> Array:
             low = np.log(tail_ratio(z, np.full(z.shape, math.inf))) - _HALF * (z - self.anchor) * (z + self.anchor)
@@ -360,7 +371,7 @@ def lognormal(m: Number, s: Number, on: Support | None = None) -> LogNormal:
     mean, deviation = as_floats((m, s), ("m", "s"), "lognormal")
     lower, upper = wide_support(on, "lognormal", (0, math.inf))
     _check_deviation("lognormal", s, deviation)
-    if abs(mean) > 300 or (deviation > 10 and math.isinf(upper)):  # noqa: PLR2004
+    if abs(mean) > 300 or (deviation > 10 and math.isinf(upper)):
         raise DistributionError(
             f"lognormal({number_text(m)}, {number_text(s)}) is out of scale", "m and s are those of log c, not of c.", 0
         )
@@ -381,7 +392,7 @@ def _check_deviation(family: str, s: Number, deviation: float) -> None:
             "For a type that is known write point(v).",
             argument=1,
         )
-    if not 1e-150 < deviation < 1e150:  # noqa: PLR2004
+    if not 1e-150 < deviation < 1e150:
         raise DistributionError(
             f"the standard deviation {number_text(s)} of {family} is out of scale", "Choose other units.", argument=1
         )
@@ -394,7 +405,7 @@ def _anchored(family: str, low: float, high: float, width: float) -> tuple[float
     with np.errstate(all="ignore"):
         sides = tail_ratio(np.array([anchor, -anchor]), np.array([below, above]))
     log_mass = math.log(sides.sum()) - _HALF * anchor * anchor - _LOG_ROOT_TWO_PI
-    if not log_mass > -708:  # noqa: PLR2004
+    if not log_mass > -708:
         raise DistributionError(
             f"{family} leaves no mass on its support that floating point could hold",
             f"The support lies {abs(anchor):.3g} standard deviations from the mean; 37 are too many.",

@@ -69,7 +69,9 @@ def checked_regularity(distribution: Distribution) -> Regularity:
     falls = falling_stretches(distribution)
     if falls:
         worst = max(falls, key=lambda fall: fall.drop)
-        place = f"at {worst.lower:.6g}" if worst.lower == worst.upper else f"from {worst.lower:.6g} to {worst.upper:.6g}"
+        place = (
+            f"at {worst.lower:.6g}" if worst.lower == worst.upper else f"from {worst.lower:.6g} to {worst.upper:.6g}"
+        )
         others = f" and on {len(falls) - 1} other stretches" if len(falls) > 1 else ""
         reason = f"c + F/f falls by {worst.drop:.4g} {place}{others}"
         return Regularity(False, exactly, reason, worst=0.5 * (worst.lower + worst.upper))
@@ -105,9 +107,11 @@ def falling_stretches(distribution: Distribution) -> tuple[Fall, ...]:
         stop = start
         while stop + 1 < len(grid) and falling[stop + 1] and piece[stop + 1] == piece[start]:
             stop += 1
-        first, last = bool(start and piece[start - 1] == piece[start]), stop + 1 < len(grid) and piece[stop + 1] == piece[stop]
-        lower = _turn(distribution, grid[start - 1], grid[start]) if first else float(ends[piece[start]])
-        upper = _turn(distribution, grid[stop + 1], grid[stop]) if last else float(ends[piece[start] + 1])
+        lower, upper = float(ends[piece[start]]), float(ends[piece[start] + 1])
+        if start and piece[start - 1] == piece[start]:
+            lower = _turn(distribution, grid[start - 1], grid[start])
+        if stop + 1 < len(grid) and piece[stop + 1] == piece[stop]:
+            upper = _turn(distribution, grid[stop + 1], grid[stop])
         drop = _drop(distribution, lower, upper)
         if drop > _NOISE * float(np.nanmax(scale[start : stop + 1])):
             falls.append(Fall(lower, upper, drop))
@@ -133,7 +137,8 @@ def _with_dips(
     """The grid with the least slope of every dip between its points added, so that no dip is overlooked for being narrow."""
     from scipy.optimize import minimize_scalar
 
-    dips = np.flatnonzero((slope[1:-1] <= slope[:-2]) & (slope[1:-1] < slope[2:]) & (slope[1:-1] > 0) & (slope[1:-1] < 1)) + 1
+    least = (slope[1:-1] <= slope[:-2]) & (slope[1:-1] < slope[2:])
+    dips = np.flatnonzero(least & (slope[1:-1] > 0) & (slope[1:-1] < 1)) + 1
     found = []
     for i in dips:
         inside = minimize_scalar(
@@ -187,7 +192,7 @@ def _grid(distribution: Distribution) -> Array:
         cosine = 0.5 - 0.5 * np.cos(np.pi * share)
         points += [distribution.lower + width * cosine, distribution.lower + decades, distribution.upper - decades]
         ends = np.concatenate(([distribution.lower], kinks, [distribution.upper]))
-        if len(kinks) < 200:  # noqa: PLR2004
+        if len(kinks) < 200:
             points.append((ends[:-1, None] + np.diff(ends)[:, None] * cosine[None, ::50]).reshape(-1))
     points += [np.nextafter(kinks, -np.inf), np.nextafter(kinks, np.inf)]
     grid = np.unique(np.concatenate(points))

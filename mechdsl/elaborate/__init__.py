@@ -56,9 +56,12 @@ def elaborate(
             markets[name] = market
     claims = tuple(s for s in file.statements if isinstance(s, tree.ClaimStatement))
     experiments = tuple(s for s in file.statements if isinstance(s, tree.ExperimentStatement))
+    known = tuple(name for name, _, _ in plans)
+    statements = (*shared, *(s for _, _, body in plans for s in body))
+    layers = tuple(s.target.name for s in statements if isinstance(s, tree.LayerStatement))
+    diagnostics += claim_mistakes(claims, known, layers)
     if markets:
-        first, known = next(iter(markets.values())), tuple(name for name, _, _ in plans)
-        diagnostics += [*claim_mistakes(claims, known, first), *experiment_mistakes(experiments, known, first)]
+        diagnostics += experiment_mistakes(experiments, known, next(iter(markets.values())))
     errors = [d for d in diagnostics if d.severity == "error"]
     if errors:
         raise MechError(errors, source)

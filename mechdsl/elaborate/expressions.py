@@ -100,7 +100,7 @@ class Resolver:
         """The formula of a node that must be a number; conditions and other things are errors."""
         self.size = 0
         result = self._resolve(node, scope)
-        if isinstance(result, sp.logic.boolalg.Boolean):
+        if _is_condition(result):
             self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
             return self._placeholder()
         if result.has(sp.zoo, sp.nan):
@@ -112,7 +112,7 @@ class Resolver:
         """The formula of a `where`: true or false for every combination of letters, free of decisions and types."""
         self.size = 0
         result = self._resolve(node, Scope(scope.letters, DATA, "a condition"))
-        if result in (sp.true, sp.false) or isinstance(result, sp.logic.boolalg.Boolean):
+        if _is_condition(result):
             return result
         self._error(
             "M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`, `d[k] > 0`."
@@ -400,7 +400,7 @@ class Resolver:
         return None
 
     def _aggregate(self, node: tree.Aggregate, scope: Scope) -> Any:
-        letters = []
+        letters: list[Letter] = []
         for name in node.letters:
             letter = self.names.letter(name.id)
             if letter is None:
@@ -489,13 +489,13 @@ class Resolver:
     # ------------------------------------------------------------------------------------------------------- verdicts
 
     def _boolean(self, value: Any, node: tree.Expression) -> bool:
-        if isinstance(value, sp.logic.boolalg.Boolean):
+        if _is_condition(value):
             return True
         self._error("M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`.")
         return False
 
     def _number(self, value: Any, node: tree.Expression) -> bool:
-        if not isinstance(value, sp.logic.boolalg.Boolean):
+        if not _is_condition(value):
             return True
         self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
         return False
@@ -506,6 +506,11 @@ class Resolver:
     @staticmethod
     def _placeholder() -> sp.Expr:
         return sp.Dummy("unresolved", real=True)
+
+
+def _is_condition(value: Any) -> bool:
+    """True or false for given values; a sympy symbol could be either, ours are numbers."""
+    return isinstance(value, sp.logic.boolalg.Boolean) and not isinstance(value, sp.Expr)
 
 
 def unresolved(formula: sp.Basic) -> bool:

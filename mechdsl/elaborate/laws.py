@@ -10,28 +10,27 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
-from mechdsl.distributions import FAMILIES, Distribution, DistributionError, density, empirical, mixture
+from mechdsl.distributions import FAMILIES, Distribution, DistributionError, Family
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
 from mechdsl.elaborate.values import Folder, entry_text
-from mechdsl.errors import Diagnostic, did_you_mean
+from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import Letter, Quantity, quantities, rename_letters
+from mechdsl.formula import IndexSet, Letter, Quantity, derivative, entries, quantities, rename_letters
 
 if TYPE_CHECKING:
+    from mechdsl.distributions.density import DensityFormula
     from mechdsl.elaborate.names import RegimeNames
 
 __all__ = ["Laws"]
-
-_SPECIAL = ("mixture", "density", "empirical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +66,9 @@ class Laws:
     def _all(self, name: str, node: tree.Expression, letters: tuple[Letter, ...]) -> tuple[Distribution, ...] | None:
         shape = tuple(len(a.index_set) for a in letters)
         table: np.ndarray[Any, Any] = np.full(shape, None, dtype=object)
-        before = len(self.diagnostics)
         self._fill(name, node, letters, (), table)
-        return tuple(table.ravel()) if len(self.diagnostics) == before else None
+        laws = tuple(table.ravel())
+        return None if any(law is None for law in laws) else laws
 
     def _fill(
         self,
@@ -125,148 +124,105 @@ class Laws:
             names = ", ".join(entry_text(name, [label]) for label in missing[:5])
             self._error("M030", f"no distribution for {names}", node, f"Every label of {index_set.name} needs one.")
 
-    # ---------------------------------------------------------------------------- one distribution expression, all
-    # labels
+    # ------------------------------------------------------------------- one distribution expression, all labels
 
-    def _blueprint(
-        self, node: tree.Expression, letters: tuple[Letter, ...], fixed: dict[Letter, sp.Expr]
-    ) -> _Blueprint | None:
-        """The call with its arguments evaluated over the letters not fixed."""
-        truncated = isinstance(node, tree.Truncated)
+    def _blueprint(self, node: tree.Expression, letters: tuple[Letter, ...], fixed: _Fixed) -> _Blueprint | None:
+        """The call with its arguments evaluated over the letters not fixed, ready to be built at each label."""
         call = node.distribution if isinstance(node, tree.Truncated) else node
         if not isinstance(call, tree.Call):
-            self._error(
-                "M012", "a distribution is expected here", node, f"Known here: {', '.join((*FAMILIES, *_SPECIAL))}."
-            )
+            self._error("M012", "a distribution is expected here", node, f"Known here: {', '.join(FAMILIES)}.")
             return None
-        if call.name not in FAMILIES and call.name not in _SPECIAL:
-            self._error(
-                "M012", f"unknown distribution '{call.name}'", call, did_you_mean(call.name, (*FAMILIES, *_SPECIAL))
-            )
+        family = FAMILIES.get(call.name)
+        if family is None:
+            self._error("M012", f"unknown distribution '{call.name}'", call, did_you_mean(call.name, FAMILIES))
             return None
-        support: tuple[Array, Array] | None = None
-        if truncated:
-            assert isinstance(node, tree.Truncated)
-            ends = [self._number(e, letters, fixed) for e in (node.support.lower, node.support.upper)]
-            if ends[0] is None or ends[1] is None:
+        ends: list[Array] = []
+        if isinstance(node, tree.Truncated):
+            found = [self._number(e, letters, fixed) for e in (node.support.lower, node.support.upper)]
+            ends = [e for e in found if e is not None]
+            if len(ends) < 2:
                 return None
-            support = (ends[0], ends[1])
-        match call.name:
-            case "mixture":
-                return self._mixture(call, node, support, letters, fixed)
-            case "density":
-                return self._density(call, node, support, letters, fixed)
-            case "empirical":
-                return self._empirical(call, node, support)
-        family = FAMILIES[call.name]
+        take = {"parts": self._parts, "formula": self._formula, "observations": self._observations}
+        arguments = take.get(family.takes, self._numbers)(family, call, letters, fixed)
+        return None if arguments is None else _Blueprint(family, call, node, arguments, tuple(ends))
+
+    def _numbers(
+        self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
+    ) -> _Arguments | None:
+        """`normal(0.5, 0.4)`: numbers, each perhaps different by label."""
         plain = [a for a in call.arguments if a.name is None and a.key is None]
         if len(plain) != len(call.arguments) or len(plain) != len(family.parameters):
+            count = len(family.parameters)
+            stated = f"{call.name}({', '.join(family.parameters)})"
             self._error(
-                "M040",
-                f"{call.name} takes {len(family.parameters)} argument{'s' if len(family.parameters) != 1 else ''}: "
-                f"{call.name}({', '.join(family.parameters)})",
-                call,
-                "",
+                "M040", f"{call.name} takes {count} argument{'s' if count != 1 else ''}: {stated}", call, family.doc
             )
             return None
-        values = [self._number(a.value, letters, fixed) for a in plain]
-        if any(v is None for v in values):
-            return None
-        return _Blueprint(call, node, [v for v in values if v is not None], support, family.build)
+        found = [self._number(a.value, letters, fixed) for a in plain]
+        values = [v for v in found if v is not None]
+        return None if len(values) < len(found) else lambda place: tuple(_exact(v[place]) for v in values)
 
-    def _mixture(
-        self,
-        call: tree.Call,
-        node: tree.Expression,
-        support: Any,
-        letters: tuple[Letter, ...],
-        fixed: dict[Letter, sp.Expr],
-    ) -> _Blueprint | None:
+    def _parts(self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed) -> _Arguments | None:
+        """`mixture(0.3: D1, 0.7: D2)`: weights and distributions."""
         if not call.arguments or any(a.key is None for a in call.arguments):
-            self._error(
-                "M040",
-                "mixture takes weight: distribution pairs",
-                call,
-                "mixture(0.3: uniform(0, 1), 0.7: uniform(1, 2)).",
-            )
+            hint = f"{call.name}(0.3: uniform(0, 1), 0.7: uniform(1, 2))."
+            self._error("M040", f"{call.name} takes pairs weight: distribution", call, hint)
             return None
         weights = [self._number(a.key, letters, fixed) for a in call.arguments if a.key is not None]
         parts = [self._blueprint(a.value, letters, fixed) for a in call.arguments]
-        if any(w is None for w in weights) or any(p is None for p in parts):
+        pairs = [(w, p) for w, p in zip(weights, parts, strict=True) if w is not None and p is not None]
+        if len(pairs) < len(parts):
             return None
 
-        def build(numbers: Sequence[Fraction | float], on: Any, place: tuple[int, ...] = ()) -> Distribution:
-            laws = [self._built(p, place) for p in parts if p is not None]
+        def at(place: tuple[int, ...]) -> tuple[Any, ...]:
+            laws = [self._built(part, place) for _, part in pairs]
             if any(law is None for law in laws):
                 raise _ReportedError
-            return mixture(tuple(zip(numbers, [law for law in laws if law is not None], strict=True)), on)
+            return ([(_exact(w[place]), law) for (w, _), law in zip(pairs, laws, strict=True)],)
 
-        return _Blueprint(call, node, [w for w in weights if w is not None], support, build, nested=True)
+        return at
 
-    def _density(
-        self,
-        call: tree.Call,
-        node: tree.Expression,
-        support: Any,
-        letters: tuple[Letter, ...],
-        fixed: dict[Letter, sp.Expr],
-    ) -> _Blueprint | None:
+    def _formula(
+        self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
+    ) -> _Arguments | None:
+        """`density(c: EXPR)`: a formula in a variable of its own, and data."""
         argument = call.arguments[0] if len(call.arguments) == 1 else None
-        if argument is None or not isinstance(argument.key, tree.Name) or support is None:
-            self._error(
-                "M040",
-                "density takes a variable and an expression in it, on an interval",
-                call,
-                "density(c: 1 + c) on [0, 1].",
-            )
+        if argument is None or not isinstance(argument.key, tree.Name):
+            message = f"{call.name} takes a variable and an expression in it"
+            self._error("M040", message, call, f"{call.name}(c: 1 + c) on [0, 1].")
             return None
-        variable = Quantity(argument.key.id, (), "density variable")
-        names = _WithVariable(self.names, variable)
-        formula = Resolver(names, self.diagnostics).formula(
-            argument.value, Scope({a.name: a for a in letters}, DATA | {"density variable"}, "a distribution")
-        )
+        variable = Quantity(argument.key.id, (), _VARIABLE)
+        scope = Scope({a.name: a for a in letters}, DATA | {_VARIABLE}, "a distribution")
+        formula = Resolver(_WithVariable(self.names, variable), self.diagnostics).formula(argument.value, scope)
         if unresolved(formula):
             return None
         formula = rename_letters(formula, fixed)
-        rest = tuple(a for a in letters if a not in fixed)
         values = self._values(formula, {variable})
+        rest = tuple(a for a in letters if a not in fixed)
         if values is None:
             return None
+        return lambda place: (_density_formula(formula, variable, values, dict(zip(rest, place, strict=True))),)
 
-        def build(numbers: Sequence[Fraction | float], on: Any, place: tuple[int, ...] = ()) -> Distribution:
-            at = rename_letters(formula, {a: sp.Integer(j) for a, j in zip(rest, place, strict=True)})
-            exact = at.xreplace({e: sp.Float(float(evaluate(e, values))) for e in _data_entries(at, variable)})
-            symbol = sp.Symbol("c", real=True)
-            return density(
-                lambda c: evaluate(at, {**values, variable: np.asarray(c)}),
-                exact.xreplace({variable: symbol}),
-                symbol,
-                on,
-            )
-
-        return _Blueprint(call, node, [], support, build, nested=True)
-
-    def _empirical(self, call: tree.Call, node: tree.Expression, support: Any) -> _Blueprint | None:
+    def _observations(
+        self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
+    ) -> _Arguments | None:
+        """`empirical("costs.csv", column = "cost")`: a column of a data file."""
+        del family, letters, fixed
         plain = [a.value for a in call.arguments if a.name is None and a.key is None]
         column = next((a.value for a in call.arguments if a.name == "column"), None)
-        if (
-            len(plain) != 1
-            or not isinstance(plain[0], tree.String)
-            or not (column is None or isinstance(column, tree.String | tree.Name))
-        ):
-            self._error(
-                "M040", 'empirical takes a file and a column: empirical("costs.csv", column = "cost")', call, ""
-            )
+        name = plain[0] if len(plain) == 1 else None
+        if not isinstance(name, tree.String) or not (column is None or isinstance(column, tree.String | tree.Name)):
+            message = f'{call.name} takes a file and a column: {call.name}("costs.csv", column = "cost")'
+            self._error("M040", message, call, "")
             return None
-        text = self.folder.open(plain[0].value, call.span)
+        text = self.folder.open(name.value, call.span)
         if isinstance(text, Diagnostic):
             self.diagnostics.append(text)
             return None
-        numbers = self._column(text, plain[0].value, None if column is None else label_text(column), call)
-        if numbers is None:
-            return None
-        source = f'"{plain[0].value}"' + (f', column = "{label_text(column)}"' if column is not None else "")
-        return _Blueprint(call, node, [], support, lambda _, on: empirical(numbers, source))
+        word = None if column is None else label_text(column)
+        numbers = self._column(text, name.value, word, call)
+        label = f'{call.name}("{name.value}"' + (f', column = "{word}")' if word is not None else ")")
+        return None if numbers is None else lambda place: (tuple(numbers), label)
 
     def _column(self, text: str, file: str, column: str | None, call: tree.Call) -> Array | None:
         rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
@@ -288,7 +244,7 @@ class Laws:
                 return None
         return np.array(numbers)
 
-    def _number(self, node: tree.Expression, letters: tuple[Letter, ...], fixed: dict[Letter, sp.Expr]) -> Array | None:
+    def _number(self, node: tree.Expression, letters: tuple[Letter, ...], fixed: _Fixed) -> Array | None:
         scope = Scope({a.name: a for a in letters}, DATA, "a distribution")
         formula = Resolver(self.names, self.diagnostics).formula(node, scope)
         if unresolved(formula):
@@ -303,17 +259,17 @@ class Laws:
     def _values(self, formula: sp.Expr, free: set[Quantity]) -> dict[Quantity, Array] | None:
         values: dict[Quantity, Array] = {}
         for quantity in quantities(formula) - free:
-            table = self.names.data(str(quantity.name))
+            table = self.names.tables.data(str(quantity.name))
             if table is None:
                 return None
             values[quantity] = table
         return values
 
     def _built(self, blueprint: _Blueprint, place: tuple[int, ...]) -> Distribution | None:
-        numbers = tuple(_exact(v[place]) for v in blueprint.arguments)
-        support = None if blueprint.support is None else tuple(_exact(end[place]) for end in blueprint.support)
+        """The distribution at one label; None after reporting what the family refused."""
+        support = tuple(_exact(end[place]) for end in blueprint.support)
         try:
-            return blueprint.build(numbers, support, place) if blueprint.nested else blueprint.build(numbers, support)
+            return blueprint.family.build(blueprint.arguments(place), (support[0], support[1]) if support else None)
         except _ReportedError:
             return None
         except DistributionError as error:
@@ -329,10 +285,9 @@ class Laws:
         self.diagnostics.append(Diagnostic(code, message, node.span, hint))
 
 
-def _exact(value: Any) -> Fraction | float:
-    """The number as a text would write it, exactly: 0.1 is 1/10. Infinities and NaN stay floats."""
-    number = float(value)
-    return Fraction(repr(number)) if math.isfinite(number) else number
+_VARIABLE = "density variable"
+_Fixed: TypeAlias = Mapping[Letter, sp.Expr]
+_Arguments: TypeAlias = Callable[[tuple[int, ...]], tuple[Any, ...]]
 
 
 class _ReportedError(Exception):
@@ -341,16 +296,13 @@ class _ReportedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Blueprint:
-    """A distribution call with its arguments as arrays over labels, and how to build it from the numbers at one
-    label.
-    """
+    """A distribution call whose arguments are known for every label, and the ends of its support, if stated."""
 
+    family: Family
     call: tree.Call
     node: tree.Expression
-    arguments: list[Array]
-    support: tuple[Array, Array] | None
-    build: Any
-    nested: bool = False
+    arguments: _Arguments
+    support: tuple[Array, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,16 +313,49 @@ class _WithVariable:
     variable: Quantity
 
     def kind(self, name: str) -> str | None:
-        return "density variable" if name == self.variable.name else self.names.kind(name)
+        return _VARIABLE if name == self.variable.name else self.names.kind(name)
 
-    def quantity(self, name: str, span: Any) -> Quantity | None:
+    def quantity(self, name: str, span: Span) -> Quantity | None:
         return self.variable if name == self.variable.name else self.names.quantity(name, span)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.names, name)
+    def let(self, name: str, span: Span) -> tuple[tuple[Letter, ...], sp.Expr, int] | None:
+        return self.names.let(name, span)
+
+    def letter(self, name: str) -> Letter | None:
+        return self.names.letter(name)
+
+    def statistic(self, kind: str, of: Quantity) -> Quantity:
+        return self.names.statistic(kind, of)
+
+    def index_valued(self, quantity: Quantity) -> IndexSet | None:
+        return self.names.index_valued(quantity)
+
+    def known(self) -> tuple[str, ...]:
+        return (str(self.variable.name), *self.names.known())
 
 
-def _data_entries(formula: sp.Basic, variable: Quantity) -> set[sp.Expr]:
-    from mechdsl.formula import entries
+def _density_formula(
+    formula: sp.Expr, variable: Quantity, values: Mapping[Quantity, Array], at: Mapping[Letter, int]
+) -> DensityFormula:
+    """The density with its data put in, at one label, and its slope taken by sympy."""
+    from mechdsl.distributions.density import DensityFormula
 
-    return {e for e in entries(formula) if e != variable}
+    here = rename_letters(formula, {a: sp.Integer(j) for a, j in at.items()})
+    numbers = {e: sp.Rational(_exact(evaluate(e, values))) for e in entries(here) if e != variable}
+    law = here.xreplace(numbers)
+    if law.atoms(Quantity) - {variable}:  # a sum over an index set: its data stay inside
+        law = here
+    slope = derivative(law, variable)
+
+    def vectorised(expression: sp.Expr) -> Callable[[Array], Array]:
+        return lambda c: evaluate(expression, {**values, variable: np.asarray(c, dtype=np.float64)})
+
+    return DensityFormula(
+        f"{variable.name}: {law}", vectorised(law), vectorised(slope), symbolic=lambda c: law.xreplace({variable: c})
+    )
+
+
+def _exact(value: Any) -> Fraction | float:
+    """The number as a text would write it, exactly: 0.1 is 1/10. Infinities and NaN stay floats."""
+    number = float(value)
+    return Fraction(repr(number)) if math.isfinite(number) else number

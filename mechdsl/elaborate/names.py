@@ -91,11 +91,11 @@ class RegimeNames:
     def _add(self, name: str, kind: str, statement: tree.Node, layer: tree.LayerStatement | None = None) -> None:
         if name in self.declared:
             place = self.declared[name].statement.span
-            span = statement.target.span if isinstance(statement, TARGETED) else statement.span
+            where = statement.target if isinstance(statement, TARGETED) else statement
             self.error(
                 "M011",
                 f"'{name}' is already defined, in line {place.line}",
-                span,
+                where,
                 "Names are global: rename one of the two. A regime changes a param with `set`.",
             )
         elif name == "inf":
@@ -137,19 +137,19 @@ class RegimeNames:
             statement = self.declared[name].statement
             assert isinstance(statement, tree.LetStatement)
             letters = self.letters(statement.target.letters)
-            self.lets_found[name] = None
+            found = None
             if letters is not None:
                 resolver = Resolver(self, self.diagnostics)
                 formula = resolver.formula(statement.value, Scope({a.name: a for a in letters}))
-                self.lets_found[name] = (letters, formula, resolver.size)
+                found = (letters, formula, resolver.size)
+            self.lets_found[name] = found
             self.leave(name)
         return self.lets_found[name]
 
     def statistic(self, kind: str, of: Quantity) -> Quantity:
         """`mean(c)`, `lower(c)`, `upper(c)` of a type, as known data."""
         laws = self._laws.get(str(of.name)) or ()
-        pick = {"mean": lambda d: d.mean, "lower": lambda d: d.lower, "upper": lambda d: d.upper}[kind]
-        table = np.array([pick(d) for d in laws], dtype=np.float64).reshape(of.shape)
+        table = np.array([getattr(d, kind) for d in laws], dtype=np.float64).reshape(of.shape)
         quantity = Quantity(f"{kind}({of.name})", of.sets, "statistic", of.domain)
         self.statistics[quantity] = table
         return quantity
@@ -160,18 +160,16 @@ class RegimeNames:
             return self.index_set(found.statement.domain.id)
         return None
 
-    def enter(self, name: str) -> bool:
+    def enter(self, name: str, in_progress: list[str] | None = None) -> bool:
         """Mark `name` as being worked out; a second entry is a cycle, reported at its declaration."""
-        if name not in self._in_progress:
-            self._in_progress.append(name)
+        path = self._in_progress if in_progress is None else in_progress
+        if name not in path:
+            path.append(name)
             return True
-        cycle = [*self._in_progress[self._in_progress.index(name) :], name]
-        self.error(
-            "M019",
-            f"'{name}' is defined through itself: {' -> '.join(cycle)}",
-            self.declared[name].statement,
-            "Break the cycle: one of these must not use the next.",
-        )
+        cycle = " -> ".join([*path[path.index(name) :], name])
+        statement = self.declared[name].statement
+        hint = "Break the cycle: one of these must not use the next."
+        self.error("M019", f"'{name}' is defined through itself: {cycle}", statement, hint)
         return False
 
     def leave(self, name: str) -> None:

@@ -43,6 +43,7 @@ class Tables:
 
     names: RegimeNames
     _data: dict[str, Array | None] = field(default_factory=dict)
+    _in_progress: list[str] = field(default_factory=list)
 
     def known(self) -> dict[Quantity, Array]:
         """Every table worked out so far, by quantity."""
@@ -56,10 +57,10 @@ class Tables:
     def data(self, name: str) -> Array | None:
         """The values of a param, overrides applied, every entry checked; None where anything is wrong."""
         if name not in self._data:
-            if not self.names.enter(f"{name} "):  # a param's data may rest on its own name only through a cycle
+            if not self.names.enter(name, self._in_progress):
                 return None
             self._data[name] = self._make_data(name)
-            self.names.leave(f"{name} ")
+            self._in_progress.remove(name)
         return self._data[name]
 
     def _make_data(self, name: str) -> Array | None:
@@ -120,7 +121,7 @@ class Tables:
             if formula is None:
                 return None
             fixed = {a: sp.Integer(j) for a, j in zip(letters, at, strict=False)}
-            return self.evaluated(rename_letters(formula, fixed), letters[len(at) :], skip=name)
+            return self.evaluated(rename_letters(formula, fixed), letters[len(at) :])
 
         return Reader(
             name, quantity.sets, self.names.index_valued(quantity), self.names.folder, number, self.names.diagnostics
@@ -131,21 +132,13 @@ class Tables:
         formula = Resolver(self.names, self.names.diagnostics).formula(node, scope)
         return None if unresolved(formula) else formula
 
-    def evaluated(self, formula: sp.Expr, letters: Sequence[Letter], skip: str | None = None) -> Array | None:
+    def evaluated(self, formula: sp.Expr, letters: Sequence[Letter]) -> Array | None:
         """The formula's values, evaluating the data it rests on first."""
         values: dict[Quantity, Array] = {}
         for quantity in quantities(formula):
             if quantity.role == "statistic":
                 values[quantity] = self.names.statistics[quantity]
                 continue
-            if str(quantity.name) == skip:
-                self.names.error(
-                    "M019",
-                    f"'{skip}' is defined through itself",
-                    self.names.declared[skip].statement,
-                    "Use another name.",
-                )
-                return None
             table = self.data(str(quantity.name))
             if table is None:
                 return None

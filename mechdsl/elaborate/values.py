@@ -12,7 +12,7 @@ import io
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ class Reader:
     folder: Folder
     number: Callable[[tree.Expression, tuple[int, ...]], Array | None]
     diagnostics: list[Diagnostic]
+    holes: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,7 +99,7 @@ class Reader:
         before = len(self.diagnostics)
         table = np.full(self.shape, np.nan)
         self._fill(node, (), table)
-        return table if len(self.diagnostics) == before else None
+        return table if len(self.diagnostics) == before and not self.holes else None
 
     def _fill(self, node: tree.Expression, at: tuple[int, ...], table: Array) -> None:
         rest = self.sets[len(at) :]
@@ -122,7 +123,9 @@ class Reader:
                 self._label(node, at, table)
             case _:
                 value = self.number(node, at)
-                if value is not None:
+                if value is None:
+                    self.holes.append(at)  # reported where the value comes from
+                else:
                     table[at] = value
 
     def _label(self, node: tree.Name | tree.String | tree.Number, at: tuple[int, ...], table: Array) -> None:

@@ -31,10 +31,10 @@ def repeated_names(file: tree.File) -> Iterator[Diagnostic]:
 
 
 def claim_mistakes(
-    claims: Sequence[tree.ClaimStatement], regimes: Sequence[str], market: Market
+    claims: Sequence[tree.ClaimStatement], regimes: Sequence[str], layers: Sequence[str]
 ) -> Iterator[Diagnostic]:
     """Claims speak of regimes (and layers) that exist."""
-    known = (*regimes, *(layer.name for layer in market.layers))
+    known = (*regimes, *layers)
     operands = (operand for claim in claims for part in claim.parts for operand in part.operands)
     for call in (call for operand in operands for call in _calls(operand) if call.name in OUTCOME_WORDS):
         for name in (a.value for a in call.arguments if isinstance(a.value, tree.Name)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mechdsl.engines.form import Form, Numbers, Point
+from mechdsl.engines.form import Form, Numbers, Point, added
 from mechdsl.engines.lowering import Positions
 from mechdsl.evaluate import Array
 
@@ -153,8 +153,8 @@ class Callbacks:
                            for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)]
             self.linear = _sparse(form.linear.rows, form.linear.source, linear, m + 1, n)
         self.slope_weights = [self.weights[s.family] * scales.column[s.columns] for s in structure.slots]
-        self.slope_base = np.bincount(structure.linear_at, linear * scales.column[form.linear.source],
-                                      minlength=structure.jacobian_size)
+        self.slope_base = added(structure.linear_at, linear * scales.column[form.linear.source],
+                                      structure.jacobian_size)
         self.curve_scale = scales.column[structure.hessian_rows] * scales.column[structure.hessian_columns]
         fixed = numbers.lower == numbers.upper
         self.fixed = fixed if fixed.any() else None
@@ -271,7 +271,7 @@ def _add(out: Array, at: At, single: bool, values: Array) -> None:
     if single:
         out[at] += values
     else:
-        out += np.bincount(at, values, minlength=len(out))  # type: ignore[arg-type]  # positions: slices are single
+        out += added(at, values, len(out))  # type: ignore[arg-type]  # slices are single
 
 
 def _reduced(values: Array, starts: Positions) -> Array:
@@ -286,11 +286,11 @@ def _reduced(values: Array, starts: Positions) -> Array:
 def _dense(form: Form, weights: list[Array], linear: Array) -> Array:
     size = sum(f.size for f in form.families)
     width = size + form.n
-    flat = np.bincount(form.linear.rows * width + size + form.linear.source, linear, minlength=(form.m + 1) * width)
+    flat = added(form.linear.rows * width + size + form.linear.source, linear, (form.m + 1) * width)
     start = 0
     for family, weight in zip(form.families, weights, strict=True):
         t = family.terms
-        flat += np.bincount(t.rows * width + start + t.source, weight, minlength=len(flat))
+        flat += added(t.rows * width + start + t.source, weight, len(flat))
         start += family.size
     return flat.reshape(form.m + 1, width)
 

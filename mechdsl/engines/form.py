@@ -21,7 +21,7 @@ from mechdsl.engines.templates import Kernel
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 
-__all__ = ["Family", "Form", "Numbers", "Point", "Terms"]
+__all__ = ["Family", "Form", "Numbers", "Point", "Terms", "added"]
 
 _MERGED = 0.7  # instances are merged when at most this share of them are distinct
 
@@ -162,7 +162,7 @@ class Form:
                 present[block.start - 1 : block.start - 1 + block.size] = held
         return Numbers(
             weights, factors, linear,
-            np.bincount(self.constants.rows, constant, minlength=self.m + 1),
+            added(self.constants.rows, constant, self.m + 1),
             np.concatenate(bounds[0::2]), np.concatenate(bounds[1::2]), present,
         )
 
@@ -225,9 +225,14 @@ class Point:
         form = self.form
         for family, weight, value in zip(form.families, self.numbers.weights, self.values, strict=True):
             t = family.terms
-            total += np.bincount(t.rows, weight * (value if t.aligned else value[t.source]), minlength=form.m + 1)
+            total += added(t.rows, weight * (value if t.aligned else value[t.source]), form.m + 1)
         t = form.linear
-        return total + np.bincount(t.rows, self.numbers.linear * self.x[t.source], minlength=form.m + 1)
+        return total + added(t.rows, self.numbers.linear * self.x[t.source], form.m + 1)
+
+
+def added(at: Positions, values: Array, size: int) -> Array:
+    """(size,) the sums of `values` by position."""
+    return np.bincount(at, values, minlength=size) if len(at) else np.zeros(size)
 
 
 def _family(kernel: Kernel, pieces: list[Piece]) -> Family:

@@ -35,7 +35,7 @@ __all__ = ["Block", "Lowered", "Opening", "Piece", "RowBlock", "lower"]
 
 Positions = npt.NDArray[np.intp]
 
-_BROKEN = (sp.Piecewise, sp.Max, sp.Min, sp.Abs)
+Broken = sp.Piecewise | sp.Max | sp.Min | sp.Abs
 _UNROLL = 4  # factors of a product over an index set that one template takes
 _WIDE = 6  # decision entries in one nonlinear argument beyond which it gets a variable of its own
 _INTEGERS = 8  # distinct integer exponents of a base of either sign that get templates of their own
@@ -296,7 +296,7 @@ class _Lowering:
         if node.is_Add or isinstance(node, Entry | Quantity) or not all(map(self.is_decision, sp.Mul.make_args(node))):
             self.expand(node, context)
             return
-        broken = _first(node, lambda n: isinstance(n, _BROKEN) and self.is_decision(n))
+        broken = _first(node, lambda n: isinstance(n, Broken) and self.is_decision(n))
         if isinstance(broken, sp.Piecewise):
             for branch, inside in self.branches(broken, context):
                 self.expand(node.xreplace({broken: branch}), inside)
@@ -363,13 +363,13 @@ class _Lowering:
 
     def lift_within(self, node: sp.Expr, context: _Context) -> sp.Expr:
         """`node` with the aggregates in its arguments replaced by auxiliary variables."""
-        if isinstance(node, Entry | Quantity | _BROKEN) or not self.is_decision(node):
+        if isinstance(node, Entry | Quantity | Broken) or not self.is_decision(node):
             return node  # the broken ones are taken apart first, their arguments later
         if isinstance(node, IndexProduct):
             return self.lift_within(self.unrolled(node, context), context)
         if isinstance(node, IndexSum):
             return self.lift(node, context)
-        if node.is_Add and not _first(node, lambda n: isinstance(n, _BROKEN)):
+        if node.is_Add and not _first(node, lambda n: isinstance(n, Broken)):
             aggregate = _first(node, lambda n: isinstance(n, IndexSum | IndexProduct) and self.is_decision(n))
             return self.lift(node, context) if aggregate or len(self.decision_entries(node)) > _WIDE else node
         return node.func(*(self.lift_within(a, context) for a in node.args))

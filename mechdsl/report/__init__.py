@@ -1,1 +1,1 @@
-"""What readers see: values of the chain rendered as terminal text, markdown, LaTeX, HTML and JSON; nothing is computed here."""
+"""What readers see: values of the chain as terminal text, markdown, LaTeX, HTML and JSON. Nothing is computed here."""

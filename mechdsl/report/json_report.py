@@ -1,7 +1,7 @@
 """`mechdsl/1`: outcomes and diagnoses as JSON, with labels for keys and full precision.
 
-The shape is a contract with other programs: keys are added, never changed. What has no meaning in a market is absent, and
-NaN or infinity, which JSON cannot say, never gets in: an excluded entry is left out, an unmeasured number is null.
+The shape is a contract with other programs: keys are added, never changed. What has no meaning in a market is absent,
+and NaN or infinity, which JSON cannot say, never gets in: an excluded entry is left out, an unmeasured number is null.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def certificate_object(certificate: Certificate) -> dict[str, Any]:
 
 
 def diagnostic_object(diagnostic: Diagnostic) -> dict[str, Any]:
-    """A diagnostic for editors: its range in lines and characters that count from 0, the end exclusive, as LSP has them."""
+    """A diagnostic for editors: its range in lines and characters from 0, the end exclusive, as LSP has them."""
     found: dict[str, Any] = {
         "code": diagnostic.code,
         "severity": diagnostic.severity,

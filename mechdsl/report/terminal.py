@@ -1,13 +1,14 @@
-"""Outcomes as tables that a person reads in eighty columns: who produces what, who pays whom, what binds, what was checked.
+"""Outcomes as tables that a person reads in eighty columns: who produces what, who pays whom, what binds, what holds.
 
-What shares an index set shares a table. Numbers have six significant digits and stand with their decimal points in line;
-a table too wide for the terminal goes on in a second one, and a long one shows its ends: nothing is ever cut silently.
+What shares an index set shares a table. Numbers have six significant digits, and stand with their decimal points in
+line; a table too wide for the terminal goes on in a second one, and a long one shows its ends: nothing is ever cut silently.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import StringIO
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from mechdsl.theory.virtual_cost import virtual_cost_of
 if TYPE_CHECKING:
     from mechdsl.pipeline import Run
 
-__all__ = ["View", "aligned", "comparison", "console", "heading", "regime"]
+__all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime"]
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
@@ -55,13 +56,13 @@ class _Column:
     total: str = ""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sheet:
-    """The columns gathered for one combination of index sets."""
+    """The columns that share a combination of index sets."""
 
     sets: tuple[IndexSet, ...]
-    title: str = ""
-    columns: list[_Column] = field(default_factory=list)
+    title: str
+    columns: tuple[_Column, ...]
 
     @property
     def labels(self) -> list[str]:
@@ -71,6 +72,28 @@ class _Sheet:
 def console() -> Console:
     """The terminal as it is: its width, and colours where it has them (NO_COLOR is respected)."""
     return Console(highlight=False, markup=False, emoji=False)
+
+
+def as_text(runs: Sequence[Run], width: int = 80) -> str:
+    """The runs as the terminal shows them, without colours."""
+    return _page(runs, width).export_text(styles=False)
+
+
+def as_html(runs: Sequence[Run], width: int = 100) -> str:
+    """The runs for a notebook, laid out as in the terminal."""
+    return _page(runs, width).export_html(inline_styles=True, code_format=_HTML)
+
+
+_HTML = '<pre style="line-height:1.25; font-family:monospace; white-space:pre">{code}</pre>'
+
+
+def _page(runs: Sequence[Run], width: int) -> Console:
+    page = Console(file=StringIO(), width=width, record=True, highlight=False, markup=False, emoji=False)
+    for run in runs:
+        page.print(regime(run, View(width=width)))
+    if len(runs) > 1:
+        page.print(comparison(runs))
+    return page
 
 
 def heading(market: Market) -> RenderableType:
@@ -128,7 +151,7 @@ def comparison(runs: Iterable[Run]) -> RenderableType:
 # ------------------------------------------------------------------------------------------------------------- numbers
 
 
-def aligned(values: Sequence[float]) -> tuple[str, ...]:
+def aligned(values: Iterable[float]) -> tuple[str, ...]:
     """The numbers with six significant digits, padded on the right so that flush right their decimal points agree.
 
     NaN, which stands for an entry there is none of, is left blank.
@@ -159,29 +182,27 @@ def _column(title: str, table: Any, *, summed: bool = False) -> _Column:
 
 
 def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
-    """Types, weights, decisions and each provider's money, by the index sets they share; sheets in the order of layers."""
+    """Types, weights, decisions and each provider's money, by the index sets they share; in the order of the types."""
     market = run.market
-    sheets: dict[tuple[IndexSet, ...], _Sheet] = {}
-
-    def sheet(sets: tuple[IndexSet, ...]) -> _Sheet:
-        return sheets.setdefault(sets, _Sheet(sets))
-
+    columns: dict[tuple[IndexSet, ...], list[_Column]] = {}
+    titles: dict[tuple[IndexSet, ...], str] = {}
     for private in market.types:
         if private.name in outcome.report:
-            sheet(private.quantity.sets).columns.append(_column(private.name, outcome.report[private.name]))
+            column = _column(private.name, outcome.report[private.name])
+            columns.setdefault(private.quantity.sets, []).append(column)
     for quantity, title, table in _weights(run, outcome):
-        sheet(quantity.sets).columns.append(_column(title, table))
+        columns.setdefault(quantity.sets, []).append(_column(title, table))
     for choice in market.choices:
         name = str(choice.quantity.name)
         if name in outcome.allocation:
-            sheet(choice.quantity.sets).columns.append(_column(name, outcome.allocation[name]))
+            columns.setdefault(choice.quantity.sets, []).append(_column(name, outcome.allocation[name]))
     paid = [layer for layer in market.layers if layer.name in outcome.payments]
     for layer in paid:
-        home = sheet(_sets(layer))
         alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
-        home.columns += _money_columns(layer, outcome, "" if alone else f" {layer.name}")
-        home.title = layer.name if alone else ""
-    return [s for s in sheets.values() if s.columns]
+        titles[_sets(layer)] = layer.name if alone else ""
+        money = _money_columns(layer, outcome, "" if alone else f" {layer.name}")
+        columns.setdefault(_sets(layer), []).extend(money)
+    return [_Sheet(sets, titles.get(sets, ""), tuple(found)) for sets, found in columns.items()]
 
 
 def _weights(run: Run, outcome: Outcome) -> list[tuple[Quantity, str, Array]]:
@@ -225,7 +246,7 @@ def _constraint_sheet(market: Market, outcome: Outcome, constraint: Constraint) 
     ]
     if constraint.name in outcome.shadow_price:
         columns.append(_column("shadow price", outcome.shadow_price[constraint.name]))
-    return _Sheet(tuple(a.index_set for a in constraint.letters), constraint.name, columns)
+    return _Sheet(tuple(a.index_set for a in constraint.letters), constraint.name, tuple(columns))
 
 
 def _tables(sheet: _Sheet, view: View) -> list[RenderableType]:
@@ -279,7 +300,7 @@ def _table(first: str, titles: Iterable[str]) -> Table:
 
 
 def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]:
-    """Who pays whom; then, for every party, `received - paid + value - cost = utility`, and that it adds up to welfare."""
+    """Who pays whom; then, for every party, `received - paid + value - cost = utility`, adding up to welfare."""
     lines = [
         _line(f"{a.payer} pays {a.receiver} {_money(float(np.sum(a.amounts)))} ({a.what})") for a in outcome.accounts
     ]
@@ -294,7 +315,7 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
     utilities = [r - p + v - c for r, p, v, c in zip(received, paid, values, costs, strict=True)]
     columns = [("received", received), ("paid", paid), ("value", values), ("cost", costs), ("utility", utilities)]
     kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
-    sheet = _Sheet((IndexSet("accounts", tuple(parties)),), "", kept)
+    sheet = _Sheet((IndexSet("accounts", tuple(parties)),), "", tuple(kept))
     return [*lines, *_tables(sheet, View(all_rows=True, width=view.width))]
 
 

@@ -8,7 +8,7 @@ can hurt.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -20,24 +20,25 @@ from lark.visitors import Transformer_NonRecursive
 
 from mechdsl import syntax_tree as ast
 from mechdsl.errors import Diagnostic, Span
-from mechdsl.syntax.scan import MAX_DEPTH, token_span
+from mechdsl.syntax.scan import MAX_OPERATORS, token_span
 
 __all__ = ["build", "canonical_name", "too_deep"]
 
-_LETTERS = tuple(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon
-    phi " "chi psi omega".split()  # noqa: SIM905
+# Each letter with its variants; the capitals follow.
+_LETTERS = dict(
+    pair.split(":")
+    for line in (
+        "alpha:α beta:β gamma:γ delta:δ epsilon:εϵ zeta:ζ eta:η theta:θϑ iota:ι kappa:κϰ lambda:λ mu:μµ",
+        "nu:ν xi:ξ omicron:ο pi:πϖ rho:ρϱ sigma:σς tau:τ upsilon:υ phi:φϕ chi:χ psi:ψ omega:ω",
+    )
+    for pair in line.split()
 )
 _GREEK = MappingProxyType(
-    {
-        **dict(zip(map(ord, "αβγδεζηθικλμνξοπρσςτυφχψω"), _LETTERS, strict=True)),
-        **dict(
-            zip(map(ord, "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"), (name.title() for name in dict.fromkeys(_LETTERS)), strict=True)
-        ),
-        **dict(zip(map(ord, "ϵϑϰϖϱϕµ"), ("epsilon", "theta", "kappa", "pi", "rho", "phi", "mu"), strict=True)),
-    }
+    {ord(letter): name for name, letters in _LETTERS.items() for letter in letters}
+    | {ord(letters[0].upper()): name.title() for name, letters in _LETTERS.items()}
 )
-_PAYOFFS = MappingProxyType(
+_FRAME = 8  # levels of the tree around an expression
+_PAYOFFS: Mapping[str, Callable[..., ast.LayerItem]] = MappingProxyType(
     {
         "cost": ast.CostStatement,
         "value": ast.ValueStatement,
@@ -53,19 +54,16 @@ def canonical_name(word: str) -> str:
 
 
 def too_deep(tree: Tree[Token]) -> Diagnostic | None:
-    """M002 if operators stand within operators more deeply than `MAX_DEPTH`: what walks the nodes later is recursive."""
+    """M002 if operators are nested beyond `MAX_OPERATORS`: what walks the nodes later is recursive."""
     heights: dict[int, int] = {}
     for node in tree.iter_subtrees():  # children first
         height = 1 + max((heights[id(child)] for child in node.children if isinstance(child, Tree)), default=0)
         heights[id(node)] = height
-        if height > MAX_DEPTH + _FRAME and not node.meta.empty:
+        if height > MAX_OPERATORS + _FRAME and not node.meta.empty:
             start = _span(node.meta)
-            message = f"this expression is nested more than {MAX_DEPTH} operators deep"
+            message = f"this expression is nested more than {MAX_OPERATORS} operators deep"
             return Diagnostic("M002", message, start, "Name a part of it by a 'let', or write 'sum(i: ...)'.")
     return None
-
-
-_FRAME = 8  # levels of the tree around an expression
 
 
 def build(tree: Tree[Token]) -> Any:
@@ -127,8 +125,8 @@ def _label_text(label: ast.Label) -> str:
 
 @v_args(meta=True)
 class _Builder(Transformer_NonRecursive[Token, Any]):
-    """A method is called with the place of its rule, and the rule's children: tokens that were not fixed by the grammar, and
-    what the methods of the inner rules returned; what is optional and absent is None.
+    """A method is called with the place of its rule, and the rule's children: tokens that were not fixed by the
+    grammar, and what the methods of the inner rules returned; what is optional and absent is None.
     """
 
     # -------------------------------------------------------------------------------------------------------- the file
@@ -256,7 +254,8 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
     def plot(self, meta: Meta, children: Sequence[Any]) -> ast.PlotItem:
         return ast.PlotItem(_span(meta), *children)
 
-    # -------------------------------------------------------------------------------- pieces that the command line shares
+    # -------------------------------------------------------------------------------- pieces that the command line
+    # shares
 
     def chains(self, meta: Meta, chains: list[Any]) -> tuple[ast.Chain, ...]:
         return tuple(chains)
@@ -287,7 +286,8 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
             return _path(name)
         return _name(name), tuple(label for label in labels if label is not None)
 
-    # ------------------------------------------------------------------------------------------------ declared and bound
+    # ------------------------------------------------------------------------------------------------ declared and
+    # bound
 
     def target(self, meta: Meta, children: Sequence[Any]) -> ast.Target:
         name, letters = children
@@ -324,7 +324,8 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
     def negative(self, meta: Meta, children: Sequence[Token]) -> ast.Number:
         return ast.Number(_span(meta), -Fraction(children[0].value))
 
-    # ------------------------------------------------------------------------------------------------ values, expressions
+    # ------------------------------------------------------------------------------------------------ values,
+    # expressions
 
     def truncated(self, meta: Meta, children: Sequence[Any]) -> ast.Truncated:
         return ast.Truncated(_span(meta), *children)

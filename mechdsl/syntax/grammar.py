@@ -1,7 +1,7 @@
 """The grammar, loaded: lark's tables, and what the scanner and the messages need to know of the language.
 
-`grammar/mech.lark` is the one master: which words are keywords, what may open a statement, what may follow a keyword, what
-belongs in which body are all read off its tables, so a statement added there needs no second list here.
+`grammar/mech.lark` is the one master: which words are keywords, what may open a statement, what may follow a keyword,
+what belongs in which body are all read off its tables, so a statement added there needs no second list here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ BODIES = MappingProxyType(
         "experiment": ("EXPERIMENT", "NAME", "LBRACE"),
     }
 )
-"""What holds statements, and the terminals that lead into it; the order is the one in which a misplaced statement's home
-is looked for."""
+"""What holds statements, and the terminals that lead into it; the order is the one in which a misplaced statement's
+home is looked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What to say of a text that does not parse: the messages M004 to M007 and M009, in the language's words.
 
-A message names the cause, and what was expected where in the words of the language (never a token's name); the hint is the
+A message names the cause, and what was expected where in the words of the language (never a token's name); the hint
+is the
 remedy: the slip that the place suggests, or else how the statement is written.
 """
 
@@ -70,10 +71,10 @@ FORMS = MappingProxyType(
 
 _PIECES = MappingProxyType(
     {
-        "value": "x[video] + 1",
-        "axes": "d.video in 1..20 by 0.5",
-        "assignments": "c.video=0.3,c.text=0.6",
-        "chains": "revenue(M1) >= revenue(M2)",
+        ":value": "x[video] + 1",
+        ":axes": "d.video in 1..20 by 0.5",
+        ":assignments": "c.video=0.3,c.text=0.6",
+        ":chains": "revenue(M1) >= revenue(M2)",
     }
 )
 
@@ -88,8 +89,10 @@ _HOMES = MappingProxyType(
 
 _OPERAND_ENDS = {"NAME", "NUMBER", "RPAR", "RSQB"}
 _OPERAND_STARTS = {"NAME", "NUMBER", "LPAR", "AGGREGATE"}
+_ENTRY = {"NAME", "NUMBER", "STRING", "LPAR", "AGGREGATE", "LBRACE", "LSQB"}
 _OPERATORS = {"+", "-", "*", "/", "^", "and", "or", ">=", "<=", "==", ">", "<", "!="}
 _COMPARISONS = {">=", "<=", "==", ">", "<", "!="}
+_WEAK = MappingProxyType({">": ">=", "<": "<=", "!=": "=="})
 _CLOSER = MappingProxyType({"(": ")", "[": "]", "{": "}"})
 _SHOWN = 40
 
@@ -119,7 +122,8 @@ class Scene:
     Args:
         token: what cannot stand there.
         before: the last token taken, if any.
-        keyword: of the statement it stands in; of a piece of the command line, the piece's name; at its start, empty.
+        after: the next one in the text, if any.
+        keyword: of the statement it stands in, empty at its start; for a piece of the command line, `:` and its name.
         body: what holds the statement: `file`, `regime`, `layer`, `experiment`.
         expected: the terminals that could have stood there.
         statement: the token opens a statement of its own.
@@ -128,6 +132,7 @@ class Scene:
     grammar: Grammar
     token: Token
     before: Token | None
+    after: Token | None
     keyword: str
     body: str
     expected: frozenset[str]
@@ -141,15 +146,19 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return next(iter(exact or difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
 
 
-# ----------------------------------------------------------------------------------------------------------- the messages
+# ---------------------------------------------------------------------------------------------------------- messages
 
 
 def unexpected(scene: Scene) -> Diagnostic:
-    """M004: `expected an expression after `=`, found `)``."""
+    """M004: "expected an expression after '=', found ')'"; at the '=' if the text goes on elsewhere."""
+    token, before = scene.token, scene.before
     expected = _listed(list(_expectations(scene)))
-    after = f" after {_quoted(scene.before)}" if scene.before is not None else ""
-    found = f"the statement '{scene.token}'" if scene.statement else _quoted(scene.token)
-    return Diagnostic("M004", f"expected {expected}{after}, found {found}", token_span(scene.token), _remedy(scene))
+    after = f" after {_quoted(before)}" if before is not None else ""
+    found = f"the statement '{token}'" if scene.statement else _quoted(token)
+    if before is not None and (token.type == END or before.line != token.line):
+        ends = "the text ends" if token.type == END else f"line {token.line} goes on with {found}"
+        return Diagnostic("M004", f"expected {expected}{after}, but {ends}", token_span(before), _remedy(scene))
+    return Diagnostic("M004", f"expected {expected}{after}, found {found}", token_span(token), _remedy(scene))
 
 
 def unclosed(opener: Token, found: Token, body: str | None, statement: bool) -> Diagnostic:
@@ -222,7 +231,8 @@ def misplaced(scene: Scene) -> Diagnostic:
     return Diagnostic("M009", message, token_span(scene.token), hint)
 
 
-# ---------------------------------------------------------------------------------------------------------- expectations
+# ----------------------------------------------------------------------------------------------------------
+# expectations
 
 
 def _expectations(scene: Scene) -> Iterator[str]:
@@ -231,72 +241,63 @@ def _expectations(scene: Scene) -> Iterator[str]:
     starters = scene.grammar.statements[scene.body]
     left = {spelling.get(t, t) for t in scene.expected}
     ends = left & starters or END in left
+    operator = len(left & _OPERATORS) > 2
+    if operator:
+        left -= _OPERATORS | {"[", "("}
+    if ends:
+        left -= starters | {END, "STRING"}
     if {"NAME", "NUMBER", "("} <= left:
-        if scene.before == "~":
-            yield "a distribution"
-        else:
-            yield "a value" if {"[", "{"} <= left else "an expression"
+        yield "a distribution" if scene.before == "~" else "a value" if {"[", "{"} <= left else "an expression"
         left -= {"NAME", "NUMBER", "STRING", "AGGREGATE", "(", "-", "+", "not", "[", "{"}
     elif {"[", "("} <= left and not ends:
         yield "an interval such as '[0, 1]'"
-        left -= {"[", "("}
-        if "NAME" in left:
-            yield "an index set"
-            left -= {"NAME"}
+        yield from ["an index set"] if "NAME" in left else []
+        left -= {"[", "(", "NAME"}
     elif {"NAME", "NUMBER", "STRING"} <= left:
         yield "a label"
         left -= {"NAME", "NUMBER", "STRING", "-"}
     elif "NAME" in left:
         yield "a name"
         left -= {"NAME", "PATH"}
-    operator = len(left & _OPERATORS) > 2
-    if operator:
-        left -= _OPERATORS | {"[", "("}
-    if ends:
-        left -= starters | {END, "STRING"}
     if "STRING" in left:
         yield "a string in quotes"
-        left -= {"STRING"}
-    yield from (f"'{sign}'" for sign in sorted(left - {END}))
+    yield from (f"'{sign}'" for sign in sorted(left - {"STRING"}))
     if operator:
         yield "an operator"
     if ends:
-        yield "the next statement" if scene.keyword in FORMS else "a statement" if starters & left else "the end"
+        yield "the next statement" if scene.keyword in FORMS else "the end" if scene.keyword else "a statement"
 
 
 def _remedy(scene: Scene) -> str:
     """The slip that the place suggests, or else how the statement is written."""
-    token, before, grammar = scene.token, scene.before, scene.grammar
-    expected = {grammar.spelling.get(t, t) for t in scene.expected}
-    hint = ""
-    if before is not None and before.end_pos == token.start_pos:
-        hint = _SLIPS.get(f"{before}{token}", "")
-    if hint:
-        return hint
+    token, before = scene.token, scene.before
+    expected = {scene.grammar.spelling.get(t, t) for t in scene.expected}
+    slips = [_SLIPS.get(pair) for pair in (_adjacent(before, token), _adjacent(token, scene.after), token) if pair]
+    if slip := next(filter(None, slips), None):
+        return slip
     if token == "=" and "==" in expected:
         return "A comparison is written '=='."
     if token in _COMPARISONS and "and" in expected and not expected & _COMPARISONS:
         return "Comparisons do not chain in an expression: write 'a <= b and b <= c'."
-    if token in {">", "<", "!="} and ">=" in expected:
-        return f"A requirement is weak: write '{'>=' if token == '>' else '<=' if token == '<' else '=='}'."
+    if token in _WEAK and ">=" in expected:
+        return f"A requirement is never strict: write '{_WEAK[token]}'."
     if token.type == "PATH":
         name, label = token.value.split(".", 1)
-        return f"In a file an entry is written '{name}[{label.replace('.', ', ')}]'."
-    if before is not None and _juxtaposed(before, token) and "*" in expected and not scene.statement:
-        if "," in expected and before.line != token.line:
+        return f"In an expression an entry is written '{name}[{label.replace('.', ', ')}]'."
+    if before is not None and token.type in _ENTRY and not scene.statement:
+        comma = "," in expected
+        if before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS and "*" in expected and not comma:
+            return f"A product is written '{_cut(before)} * {_cut(token)}'."
+        if comma:
             return "Entries are separated by commas."
-        if not _between_letters(before, token):
-            return f"A product is written '{_cut(before)} * {_cut(token)}'." + (
-                " Entries are separated by commas." if "," in expected else ""
-            )
-    if (
-        "," in expected
-        and before is not None
-        and before.type not in {"COMMA"}
-        and token.type in {"NAME", "STRING", "NUMBER"}
-    ):
-        return "Entries are separated by commas."
     return _form(scene)
+
+
+def _adjacent(first: Token | None, second: Token | None) -> str:
+    """Two signs that touch, as one."""
+    if first is None or second is None or first.end_pos != second.start_pos:
+        return ""
+    return f"{first}{second}"
 
 
 def _form(scene: Scene) -> str:
@@ -308,16 +309,7 @@ def _form(scene: Scene) -> str:
     return f"Every statement starts with its keyword: {known}."
 
 
-def _juxtaposed(before: Token, token: Token) -> bool:
-    return before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS
-
-
-def _between_letters(before: Token, token: Token) -> bool:
-    """`x y` may be anything; `2 x`, `x (y)` and `f(x) y` can only be products."""
-    return before.type == "NAME" and token.type == "NAME" and before.line != token.line
-
-
-# ----------------------------------------------------------------------------------------------------------------- words
+# ------------------------------------------------------------------------------------------------------------- words
 
 
 def _quoted(token: Token) -> str:

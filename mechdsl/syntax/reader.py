@@ -1,8 +1,8 @@
 """Tokens to lark's tree, through every mistake: an LALR(1) parse that finds its feet again after each.
 
-A statement starts with its keyword, so there is always a place to go on from: the parser's stacks are cut back to where the
-statement began, and reading resumes at the next one. A bracket that was forgotten is put in, a misspelt keyword replaced;
-each statement is blamed at most once, so that one slip makes one message.
+A statement starts with its keyword, so there is always a place to go on from: the parser's stacks are cut back to
+where the statement began, and reading resumes at the next one. A bracket that was forgotten is put in, a misspelt
+keyword replaced; each statement is blamed at most once, so that one slip makes one message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAY_END = {"NAME", "NUMBER", "STRING", "PATH", "RPAR", "RSQB", "RBRACE", "LBRAC
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What came of parsing: the tree if there were no mistakes, and the tokens with the keywords told from the names."""
+    """What came of parsing: the tree if there were no mistakes, and the tokens, keywords told from names."""
 
     tree: Tree[Token] | None
     tokens: tuple[Token, ...]
@@ -50,7 +50,7 @@ class _Statement:
     Args:
         start: index of its first token.
         base: height of the parser's stack below it.
-        keyword: that it starts with; for a piece of the command line, the piece's name.
+        keyword: that it starts with; for a piece of the command line, `:` and its name.
     """
 
     __slots__ = ("base", "body", "closed", "faulted", "keyword", "opened", "start")
@@ -80,7 +80,7 @@ class _Reader:
         self._parser = grammar.lark.parse_interactive(start=start)
         self._state = self._parser.parser_state
         self._outer: list[_Statement] = []  # those in whose bodies we are
-        self._current: _Statement | None = None if start == "file" else _Statement(0, 1, start)
+        self._current: _Statement | None = None if start == "file" else _Statement(0, 1, f":{start}")
         self._respelt = False  # the next statement was blamed for its keyword already
         self._partners, self._missing = _match_braces(self._tokens)
 
@@ -103,7 +103,8 @@ class _Reader:
             self._note(i, token)
             i += 1
 
-    # ------------------------------------------------------------------------------------------------ the way of a token
+    # ------------------------------------------------------------------------------------------------ the way of a
+    # token
 
     def _typed(self, i: int) -> Token:
         """Token `i` as the parser is to see it here: a word is a keyword only where one could stand."""
@@ -147,7 +148,8 @@ class _Reader:
         statement.closed = True
         self._current = statement
 
-    # ------------------------------------------------------------------------------------------- what the parser could do
+    # ------------------------------------------------------------------------------------------- what the parser
+    # could do
 
     def _attempt(self, terminals: Sequence[str]) -> bool:
         """Feed these terminals; if one is refused, stay where we were."""
@@ -181,8 +183,9 @@ class _Reader:
     def _scene(self, i: int) -> Scene:
         keyword = self._current.keyword if self._current is not None else ""
         before = self._tokens[i - 1] if i else None
+        after = self._tokens[i + 1] if i + 1 < len(self._tokens) else None
         statement = self._opens_statement(i)
-        return Scene(self._grammar, self._tokens[i], before, keyword, self._body, self._expected(), statement)
+        return Scene(self._grammar, self._tokens[i], before, after, keyword, self._body, self._expected(), statement)
 
     def _first_on_line(self, i: int) -> bool:
         return i == 0 or self._tokens[i - 1].line != self._tokens[i].line
@@ -196,13 +199,14 @@ class _Reader:
         return after in self._grammar.follows[token.value] - {"PLUS", "MINUS"}
 
     def _starts(self, i: int) -> bool:
-        """Whether reading can resume at token `i`: it opens a statement, on a line of its own or after what may end one."""
+        """Whether reading can resume at token `i`: it opens a statement, on its own line or after what may end one."""
         if not self._opens_statement(i):
             return False
         fits = self._tokens[i].value in self._grammar.statements[self._body]
         return self._first_on_line(i) or (fits and self._tokens[i - 1].type in _MAY_END)
 
-    # ---------------------------------------------------------------------------------------------------------- recovery
+    # ----------------------------------------------------------------------------------------------------------
+    # recovery
 
     def _recover(self, i: int) -> int:
         """Blame the mistake that shows at token `i`, put the parser where it can go on, and say with which token."""
@@ -225,7 +229,7 @@ class _Reader:
             statement.faulted = True
 
     def _unfinished(self, i: int) -> int:
-        """Token `i`, or the earlier one where a statement began that was taken for a name of the unfinished one before it."""
+        """Token `i`, or the earlier one that began a statement and was taken for a name of the unfinished one."""
         current = self._current
         if current is None or current.closed:
             return i
@@ -316,7 +320,7 @@ class _Reader:
         return self._resume(i + 1)
 
     def _forgotten(self, i: int) -> bool:
-        """Whether the end of the body we are in was forgotten: the text lacks a brace, and the indentation goes back."""
+        """Whether the body we are in should have ended: the text lacks a brace, and the indentation goes back."""
         token, outer = self._tokens[i], self._tokens[self._outer[-1].start]
         if token.type == END:
             return True
@@ -365,7 +369,7 @@ class _Reader:
         del self._state.value_stack[statement.base - 1 :]
 
     def _resume(self, i: int) -> int:
-        """Where reading can go on, from token `i`: in the body whose head is at fault, at the next statement, at a `}`."""
+        """Where reading goes on from token `i`: in the body whose head is at fault, at a statement, at a `}`."""
         current = self._current
         if current is not None:
             self._cut_back(current)

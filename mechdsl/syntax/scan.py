@@ -1,8 +1,8 @@
 """Text to tokens, comments apart; whatever is wrong with single characters, strings and sizes is found here.
 
 The limits are decided here too: a text within them is read in a second or so, a text beyond them is refused before it
-costs anything. Nothing is dropped silently: a character that means nothing is a mistake, and a look-alike of a sign says
-which.
+costs anything. Nothing is dropped silently: a character that means nothing is a mistake, and a look-alike of a sign
+says which.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from lark import Token
 from mechdsl.errors import Diagnostic, Span
 from mechdsl.syntax.grammar import END, Grammar
 
-__all__ = ["MAX_CHARACTERS", "MAX_DEPTH", "MAX_MISTAKES", "Scan", "scan", "token_span"]
+__all__ = ["MAX_CHARACTERS", "MAX_OPERATORS", "MAX_MISTAKES", "Scan", "scan", "token_span"]
 
 MAX_CHARACTERS = 1_000_000
 MAX_TOKENS = 60_000
 MAX_DIGITS = 60
 MAX_NAME = 100
 MAX_STRING = 2_000
-MAX_DEPTH = 100
-"""Brackets within brackets, and operators within operators."""
+MAX_BRACKETS = 50
+"""Brackets within brackets."""
+MAX_OPERATORS = 150
+"""Operators within operators, as in a sum of as many terms."""
 MAX_MISTAKES = 50
 """Mistakes reported in one text."""
 
@@ -175,8 +177,8 @@ def _beyond_limits(token: Token, count: int, depth: int) -> Iterator[Diagnostic]
         yield Diagnostic(
             "M002", message, token_span(token), "Keep large tables in a file beside it: 'csv(\"mu.csv\")'."
         )
-    if depth > MAX_DEPTH:
-        message = f"brackets are nested more than {MAX_DEPTH} deep here"
+    if depth > MAX_BRACKETS:
+        message = f"brackets are nested more than {MAX_BRACKETS} deep here"
         yield Diagnostic("M002", message, token_span(token), "Name the inner part by a 'let'.")
     if token.type in _WORDS and len(token) > MAX_NAME:
         message = f"this name has {len(token)} characters; the limit is {MAX_NAME}"

@@ -19,6 +19,7 @@ from mechdsl.formula import Entry, IndexSet, Letter, Quantity, entries, quantiti
 from mechdsl.market import Choice, Market
 from mechdsl.program import Constraint, Optimum, Variable
 from mechdsl.theory.curvature import DATA, DECLARED, Curvature, curvature, ranges_of
+from mechdsl.theory.notation import Rule
 from mechdsl.theory.pointwise import pointwise_objective
 from mechdsl.theory.private_cost import PrivateCost, private_cost
 from mechdsl.theory.ranges import Ranges
@@ -219,7 +220,7 @@ def transformed_demand_step(market: Market) -> Step:
     verdicts: list[tuple[bool | None, bool]] = []
     for position, stated in enumerate(market.constraints):
         transformed = program.constraints[position] if program is not None else None
-        shown = stated if transformed is None else transformed
+        shown = _with_inverses(stated, changes) if transformed is None else transformed
         formulas.append((stated.name, _relation(shown)))
         sentence, holds, proved = _curvature_in_both(market, program, stated, transformed, changes)
         sentences.append(f"{stated.name}: {sentence}")
@@ -340,7 +341,8 @@ def _change_formulas(change: ChangeOfVariables) -> list[tuple[str, sp.Basic]]:
 def _change_sentences(change: ChangeOfVariables) -> list[str]:
     layer = change.cost.layer.name
     shown = change.convex
-    rising = "increasing" if shown.nondecreasing else "not shown to be increasing"
+    strictly = "increasing" if change.inverse is not None else "nondecreasing"
+    rising = strictly if shown.nondecreasing else "not shown to be nondecreasing"
     sentences = [f"For {layer}, phi is {rising} in what is chosen. As to its curvature: {shown.because}"]
     if change.choice is None:
         sentences.append(
@@ -382,6 +384,20 @@ def _curvature_in_both(
     else:
         words.append("In y it cannot be written down; the programme is solved in x.")
     return " ".join(words), in_y.holds if in_y is not None else None, False
+
+
+def _with_inverses(constraint: Constraint, changes: tuple[ChangeOfVariables, ...]) -> Constraint:
+    """The constraint in y where phi has no closed inverse, for the reader: `φ⁻¹(y[k])` in place of x[k]."""
+    for change in changes:
+        if change.choice is not None:
+            name = Quantity("φ⁻¹", _sets(change.letters), "open", change.choice.quantity.domain, r"\phi^{-1}")
+            inverse = change.inverse or Rule(_entry(name, change.letters), change.entry)
+            left, right = (
+                substitute(e, change.choice.quantity, change.letters, inverse)
+                for e in (constraint.left, constraint.right)
+            )
+            constraint = replace(constraint, left=left, right=right)
+    return constraint
 
 
 def _relation(constraint: Constraint) -> sp.Basic:

@@ -1,12 +1,13 @@
 """What a mechanism must satisfy (truth-telling, participation) and what its allocation does (the KKT conditions).
 
-Incentive compatibility and participation are written with the cost as it was stated. The KKT conditions are differentiated
-from the programme that is solved, once for each indexed template; certificates and tests may evaluate them.
+Incentive compatibility and participation are written with the cost as it was stated. The KKT conditions are
+differentiated from the programme that is solved, once for each indexed template; certificates and tests may evaluate
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy as sp
@@ -14,7 +15,15 @@ import sympy as sp
 from mechdsl.derivation import Step
 from mechdsl.errors import InternalError
 from mechdsl.formula import (
-    Entry, IndexProduct, IndexSum, Interval, Letter, Quantity, derivative, letters_of, rename_letters,
+    Entry,
+    IndexProduct,
+    IndexSum,
+    Interval,
+    Letter,
+    Quantity,
+    derivative,
+    entries,
+    rename_letters,
 )  # fmt: skip
 from mechdsl.market import Layer, Market, PrivateType
 from mechdsl.program import Constraint, Optimum, Variable
@@ -39,10 +48,10 @@ def truthtelling_step(market: Market) -> Step:
             formulas.append((f"{layer.name}: interim", interim))
         formulas.append((f"{layer.name}: after every report", sp.Ge(truth, deviation, evaluate=False)))
     because = (
-        "By the revelation principle nothing is lost by asking for types and making the truth a best reply. Stated as the "
-        "paper does, in expectation over everyone else's types; the payment rule below delivers the stronger condition "
-        "after every report of the others, because own output falls in one's own weight. This holds for every true type "
-        "and every misreport $\\hat{c}$ in the support."
+        "By the revelation principle nothing is lost by asking for types and making the truth a best reply: for every "
+        "true type and every misreport (with a hat) in the support. The paper states it in expectation over everyone "
+        "else's types; the payment rule delivers the stronger condition, after every report of the others, because own "
+        "output falls as one's own weight rises."
     )
     source = "Ai, Simchi-Levi & Xu (2025), section 2.1 and Problem (1); ex post: its footnote 2 and C.3.1"
     return _shown("incentive compatibility", formulas, because, source)
@@ -124,8 +133,8 @@ def kkt_step(program: Optimum) -> Step:
     for variable, letters, pair in zip(program.variables, conditions.letters, conditions.bounds, strict=True):
         formulas += _bound_conditions(variable, letters, pair)
     convex = {
-        True: "The programme is convex, so a point that meets them is a global optimum; where a constraint qualification "
-        "holds (a point with slack in every nonlinear constraint), every optimum meets them.",
+        True: "The programme is convex, so a point that meets them is a global optimum; where a constraint "
+        "qualification holds (some point has slack in every nonlinear constraint), every optimum meets them.",
         False: "The programme as posed is not convex: a point that meets them may be a local optimum only.",
         None: "Convexity of the programme was not shown: a point that meets them may be a local optimum only.",
     }[program.convex]
@@ -150,21 +159,15 @@ def _screened(market: Market) -> list[tuple[Layer, PrivateType]]:
 
 def _rest(market: Market, private: PrivateType, letters: Sequence[Letter]) -> tuple[sp.Expr, ...]:
     """`c₋ₖ`, if anyone else has a type."""
-    return (others(private, letters),) if letters or len(market.types) > 1 else ()
+    return (others(private.quantity, letters),) if letters or len(market.types) > 1 else ()
 
 
 def _utility(layer: Layer, report: tuple[sp.Expr, ...]) -> sp.Expr:
-    """`p(report) - cost + value` with the layer's choices as the mechanism's rules at the report; the type stays true."""
+    """`p(report) - cost + value`: the layer's choices follow the mechanism's rules at the report, its type is true."""
     payment = Quantity("p", tuple(a.index_set for a in layer.letters), "open")
     stated = layer.value - layer.cost
-    ruled = {e: Rule(e, *report) for e in _decisions(stated)}
+    ruled = {e: Rule(e, *report) for e in entries(stated, "decision")}
     return Rule(_entry(payment, layer.letters), *report) + stated.xreplace(ruled)
-
-
-def _decisions(expression: sp.Expr) -> Iterable[sp.Expr]:
-    from mechdsl.formula import entries
-
-    return entries(expression, "decision")
 
 
 def _shown(name: str, formulas: list[tuple[str, sp.Basic]], because: str, source: str) -> Step:
@@ -212,25 +215,19 @@ def _weighted(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
 
 def _unbound(letters: tuple[Letter, ...], expression: sp.Expr, program: Optimum) -> tuple[Letter, ...]:
     """Letters for a stationarity condition: the variable's own, unless a sum binds them; then others of the model's."""
-    taken = {a for node in expression.atoms(IndexSum, IndexProduct) for a in node.letters}
+    taken = set(_bound(expression))
     known = [a for c in program.constraints for a in (*c.letters, *_bound(c.left), *_bound(c.right))]
     chosen: list[Letter] = []
     for letter in letters:
-        fitting = [
-            a for a in (letter, *known) if a.index_set == letter.index_set and a not in taken and a not in chosen
-        ]
-        spare = (Letter(f"{letter.name}{n}", letter.index_set) for n in range(1, 100))
-        chosen.append(fitting[0] if fitting else next(a for a in spare if a not in taken and a not in chosen))
+        spare = [Letter(f"{letter.name}{n}", letter.index_set) for n in range(1, len(taken) + len(letters) + 2)]
+        free = (a for a in (letter, *known, *spare) if a not in taken and a not in chosen)
+        chosen.append(next(a for a in free if a.index_set == letter.index_set))
     return tuple(chosen)
 
 
 def _bound(expression: sp.Expr) -> list[Letter]:
-    return [
-        a
-        for node in sp.preorder_traversal(expression)
-        if isinstance(node, IndexSum | IndexProduct)
-        for a in node.letters
-    ]
+    aggregates = (n for n in sp.preorder_traversal(expression) if isinstance(n, IndexSum | IndexProduct))
+    return [letter for node in aggregates for letter in node.letters]
 
 
 def _tidy(expression: sp.Expr) -> sp.Expr:

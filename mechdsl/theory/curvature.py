@@ -77,10 +77,11 @@ class Curvature:
             return f"No rule shows that it is {self.wanted}: {stands}. {self.detail}"
         if self.holds is False:
             return f"It is not {self.wanted}: the term {_text(self.offending)} is not. {self.detail}"
+        word = self.wanted if self.shape.word in ("convex", "concave") else self.shape.word
         if self.evidence == DECLARED:
-            return f"It is {self.wanted} for all data in the declared ranges: {self.shape.rule}."
+            return f"It is {word} for all data in the declared ranges: {self.shape.rule}."
         data = "on this instance's data, though not for all that the declared ranges allow"
-        return f"It is {self.wanted} {data}: {self.shape.rule}."
+        return f"It is {word} {data}: {self.shape.rule}."
 
 
 def curvature(
@@ -191,7 +192,7 @@ def _sampled(expression: sp.Basic, where: Market | Optimum, wanted: str) -> tupl
     if not usable.any():
         return False, "It could not be evaluated at random points."
     worst = np.where(usable, worst, -np.inf)
-    place = np.unravel_index(int(np.argmax(worst)), worst.shape)
+    place = tuple(int(p) for p in np.unravel_index(int(np.argmax(worst)), worst.shape))
     if worst[place] > _TOLERANCE:
         return (
             True,

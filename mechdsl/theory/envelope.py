@@ -1,8 +1,8 @@
-"""The envelope payment `p = known + c y + int_c^b y(t) dt`, derived from the stated cost, and when it needs no integral.
+"""The envelope payment `p = known + c y + int_c^b y(t) dt`, derived from the stated cost; and when it is no integral.
 
-Truthful reports fix every provider's utility up to a constant (its slope in the type is minus the coefficient of the type
-in the cost), participation fixes the constant. Where the weight is affine in the type, the integral is a difference of
-two optimum values: one further solve a provider replaces a quadrature.
+Truthful reports fix every provider's utility up to a constant (its slope in the type is minus the coefficient of the
+type in the cost), participation fixes the constant. Where the weight is affine in the type, the integral is a
+difference of two optimum values: one further solve a provider replaces a quadrature.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mechdsl.errors import InternalError
 from mechdsl.formula import Letter, Quantity, derivative, quantities
 from mechdsl.market import Market, PrivateType
 from mechdsl.theory.change_of_variables import ChangeOfVariables, changes_of_variables
-from mechdsl.theory.notation import Rule, highest, others, own, running
+from mechdsl.theory.notation import Rule, Slope, highest, others, own, running
 
 __all__ = ["Affine", "envelope_step"]
 
@@ -45,17 +45,17 @@ def envelope_step(market: Market, weight: Quantity | None = None, affine: Affine
         return Step(name, sp.true, "No type is private: every provider is paid its cost.", "ours", proved=None)
     formulas: list[tuple[str, sp.Basic]] = []
     sentences = [
-        "The slope of a provider's utility in its own type is minus the coefficient of the type in its cost, for at the "
-        "truth a small change of the report changes nothing (the envelope theorem; without smoothness, from the two "
-        "inequalities of truth-telling). It is integrated down from the highest type, who is left at its outside option "
-        "and no more, since every type above pays for a higher one below.",
-        "The payment is nonnegative net of cost, so participation holds after every report, not only on average; it "
-        "makes truth a best reply after every report because own output falls as one's own weight rises.",
+        "At the truth a small change of the report changes nothing, so the slope of a provider's utility in its own "
+        "type is that of minus its cost (the envelope theorem; without smoothness, the two inequalities of "
+        "truth-telling say the same). It is integrated down from the highest type, who is left at its outside "
+        "option: any more would be paid to every type.",
+        "Net of cost the payment is nonnegative after every report, so participation holds not only on average; and "
+        "truth is a best reply after every report, because own output falls as one's own weight rises.",
     ]
     for change in changes:
         private = _private(change)
         formulas += _payment_formulas(market, change, private)
-        sentence, closed = _closed_forms(change, private, weight, affine)
+        sentence, closed = _closed_forms(market, change, private, weight, affine)
         sentences.append(sentence)
         formulas += closed
     payment = next(f for label, f in formulas if label.endswith("payment"))
@@ -73,7 +73,7 @@ def _payment_formulas(market: Market, change: ChangeOfVariables, private: Privat
     """The slope of utility, taken from the stated cost; utility; payment."""
     letters, layer = change.letters, change.cost.layer
     cost, top, t = own(private, letters), highest(private, letters), running(private)
-    rest = (others(private, letters),) if _has_others(market, letters) else ()
+    rest = _rest(market, private.quantity, letters)
     slope = -derivative(layer.cost, cost)
     if private.quantity in quantities(slope):
         raise InternalError(f"the cost of '{layer.name}' is not affine in its type")
@@ -85,7 +85,7 @@ def _payment_formulas(market: Market, change: ChangeOfVariables, private: Privat
     return [
         (
             f"{layer.name}: slope of utility",
-            sp.Eq(sp.Derivative(Rule(utility, cost), cost), coefficient, evaluate=False),
+            sp.Eq(Slope(Rule(utility, cost), cost), coefficient, evaluate=False),
         ),
         (f"{layer.name}: utility of the highest type", sp.Eq(Rule(utility, top), layer.outside, evaluate=False)),
         (f"{layer.name}: utility", sp.Eq(Rule(utility, cost), layer.outside + rent, evaluate=False)),
@@ -97,7 +97,7 @@ def _payment_formulas(market: Market, change: ChangeOfVariables, private: Privat
 
 
 def _closed_forms(
-    change: ChangeOfVariables, private: PrivateType, weight: Quantity | None, affine: Affine | None
+    market: Market, change: ChangeOfVariables, private: PrivateType, weight: Quantity | None, affine: Affine | None
 ) -> tuple[str, list[tuple[str, sp.Basic]]]:
     """`[Psi(w(b), w_-) - Psi(w(c), w_-)] / slope` for every slope that occurs, and which types have none."""
     letters = change.letters
@@ -111,26 +111,26 @@ def _closed_forms(
         elif not distribution.is_point:
             slope = sp.nsimplify(pair[0], rational=True)
             slopes[slope] = slopes.get(slope, 0) + 1
-    rest = others(private, letters)
+    rest, rest_weights = (_rest(market, q, letters) for q in (private.quantity, weight or private.quantity))
     formulas: list[tuple[str, sp.Basic]] = []
     value = sp.Symbol("Psi", real=True)
-    rent = sp.Integral(Rule(change.entry, t, rest), (t, cost, top))
+    rent = sp.Integral(Rule(change.entry, t, *rest), (t, cost, top))
     for slope in sorted(slopes, key=sp.default_sort_key):
         ends = (top, cost) if weight is None else tuple(_at(weight, letters, end) for end in (top, cost))
-        difference = (Rule(value, ends[0], rest) - Rule(value, ends[1], rest)) / slope
+        difference = (Rule(value, ends[0], *rest_weights) - Rule(value, ends[1], *rest_weights)) / slope
         formulas.append((f"{change.cost.layer.name}: rent, closed", sp.Eq(rent, difference, evaluate=False)))
-    where = "Psi is the least value of the programme (weights times y, plus known costs, minus values) as a function of the weights"
     sentences = []
     if slopes:
         sentences.append(
-            f"{where}: concave, with slope y in the provider's own weight. The weight is affine in the type, so the rent is "
-            "a difference of two values of Psi, exactly."
+            "Psi, the least value of the programme (weights times y, plus known costs, less values) as a function of "
+            "the weights, is concave with slope y in the provider's own. Where the weight is affine in the type, the "
+            "rent is therefore a difference of two values of Psi, exactly."
         )
     if integrals:
-        count = f"{integrals} of {len(private.distributions)} types" if slopes else "these types"
+        whose = f"The weight of {integrals} of {len(private.distributions)} types" if slopes else "The weight"
         sentences.append(
-            f"For {count} the weight is not affine: the rent is a quadrature of a function that falls in t, split where "
-            "the set of binding constraints changes."
+            f"{whose} is not affine in the type: the rent is a quadrature of a function that falls in t, "
+            "split where the set of binding constraints changes."
         )
     if not sentences:
         sentences.append("All types are known: there is no rent.")
@@ -146,6 +146,6 @@ def _named(name: str, letters: tuple[Letter, ...]) -> sp.Expr:
     return quantity[letters] if letters else quantity
 
 
-def _has_others(market: Market, letters: tuple[Letter, ...]) -> bool:
-    """Whether anyone else has a type."""
-    return bool(letters) or len(market.types) > 1
+def _rest(market: Market, of: Quantity, letters: tuple[Letter, ...]) -> tuple[sp.Expr, ...]:
+    """The types, or weights, of everyone else; nothing where there is nobody else."""
+    return (others(of, letters),) if letters or len(market.types) > 1 else ()

@@ -14,7 +14,7 @@ import sympy as sp
 from mechdsl.formula import Entry, Letter, Quantity
 from mechdsl.market import PrivateType
 
-__all__ = ["Expectation", "Rule", "highest", "misreport", "others", "own", "running"]
+__all__ = ["Expectation", "Rule", "Slope", "highest", "misreport", "others", "own", "running"]
 
 
 class Rule(sp.Expr):  # type: ignore[misc]
@@ -72,6 +72,23 @@ class Expectation(sp.Expr):  # type: ignore[misc]
         return text if exp is None else rf"{text}^{{{exp}}}"
 
 
+class Slope(sp.Expr):  # type: ignore[misc]
+    """`dU/dc`: the derivative of a rule in one of its arguments, unevaluated. Args: the rule, the argument."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, rule: sp.Expr, argument: sp.Expr) -> Slope:
+        return cast(Slope, sp.Expr.__new__(cls, rule, argument))
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"d{printer._print(self.args[0])}/d{printer._print(self.args[1])}"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = rf"\frac{{\partial}}{{\partial {printer._print(self.args[1])}}} {printer._print(self.args[0])}"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
+
 def own(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
     """`c[k]`: the provider's own type."""
     return Entry(private.quantity, *letters) if letters else private.quantity
@@ -92,11 +109,11 @@ def running(private: PrivateType) -> sp.Expr:
     return Quantity("t", (), "type", private.quantity.domain)
 
 
-def others(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
-    """`c₋ₖ`: everyone else's types."""
-    under = ", ".join(str(a) for a in letters)
-    name = f"{private.name}{_subscript(letters)}"
-    return Quantity(name, (), "type", private.quantity.domain, f"{private.name}_{{-{under}}}")
+def others(of: Quantity, letters: Sequence[Letter]) -> sp.Expr:
+    """`c₋ₖ`: everyone else's types, or weights; the rest of `of`."""
+    under = ", ".join(str(a) for a in letters) or "0"
+    name = f"{of.name}{_subscript(letters) or '₋'}"
+    return Quantity(name, (), of.role, of.domain, f"{of.latex_name or of.name}_{{-{under}}}")
 
 
 def _like(private: PrivateType, letters: Sequence[Letter], name: str, latex_name: str) -> sp.Expr:

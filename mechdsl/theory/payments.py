@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import sympy as sp
 
 from mechdsl.distributions import Distribution
 from mechdsl.draws import uniform_draw
@@ -31,6 +32,7 @@ __all__ = [
     "cost_payments",
     "envelope_payment",
     "envelope_payments",
+    "fixed_part",
     "moved",
     "provider_law",
     "providers",
@@ -75,12 +77,17 @@ def coefficients(market: Market, part: PrivateCost, solution: Solution) -> Array
     return evaluate(part.coefficient, _values(market, solution), part.layer.letters)
 
 
+def fixed_part(part: PrivateCost) -> sp.Expr:
+    """`known - value + outside`: what a provider must be paid whatever its type."""
+    return part.known - part.layer.value + part.layer.outside
+
+
 def _values(market: Market, solution: Solution) -> dict[Quantity, Array]:
     return {**market.data, **{c.quantity: solution.values[str(c.quantity.name)] for c in market.choices}}
 
 
 def envelope_payments(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
-    """`p = known + c y + int_c^b y(t, c_-) dt` for every provider, U(b) = 0.
+    """`p = known - value + outside + c y + int_c^b y(t, c_-) dt` for every provider, so that U(b) = outside.
 
     Source: Ai, Simchi-Levi & Xu (2025), Algorithm 1 and Theorem 2.1; the closed form is ours (envelope theorem), tested
     against quadrature in tests/test_payments.py.
@@ -91,11 +98,11 @@ def envelope_payments(mechanism: Mechanism, report: Report, affine: Affine) -> P
     for part in providers(mechanism.market):
         values = _values(mechanism.market, solution)
         y = evaluate(part.coefficient, values, part.layer.letters)
-        known = evaluate(part.known, values, part.layer.letters)
+        fixed = evaluate(fixed_part(part), values, part.layer.letters)
         table = np.empty(part.layer.shape)
         for place in np.ndindex(*part.layer.shape):
             rent, bound, exact = envelope_rent(mechanism, report, part, place, affine)
-            table[place] = known[place] + _at(report, part, place) * y[place] + rent
+            table[place] = fixed[place] + _at(report, part, place) * y[place] + rent
             error, closed, count = max(error, bound), closed + exact, count + 1
         payments[part.layer.name] = table
     return Paid(payments, error, _method(closed, count, error))
@@ -107,8 +114,8 @@ def envelope_payment(
     """One provider's payment, as in `envelope_payments`."""
     values = _values(mechanism.market, mechanism.solve(report))
     y = float(evaluate(part.coefficient, values, part.layer.letters)[place])
-    known = float(evaluate(part.known, values, part.layer.letters)[place])
-    return known + float(_at(report, part, place)) * y + envelope_rent(mechanism, report, part, place, affine)[0]
+    fixed = float(evaluate(fixed_part(part), values, part.layer.letters)[place])
+    return fixed + float(_at(report, part, place)) * y + envelope_rent(mechanism, report, part, place, affine)[0]
 
 
 def _method(closed: int, count: int, error: float) -> str:
@@ -218,14 +225,11 @@ def _changes(y: Along, lower: float, upper: float, samples: int = 6) -> list[flo
 
 
 def cost_payments(mechanism: Mechanism, report: Report) -> Paid:
-    """`p = stated cost`: what types that are known must be paid (`information = known`)."""
+    """`p = cost - value + outside`: what providers of known types must be paid (`information = known`)."""
     values = {**_values(mechanism.market, mechanism.solve(report)), **report}
-    layers = [part.layer for part in providers(mechanism.market)]
-    return Paid(
-        {y.name: np.array(evaluate(y.cost, values, y.letters)) for y in layers},
-        0.0,
-        "types known: every provider is paid its cost",
-    )
+    layers = [mechanism.market.layer(contract.provider) for contract in mechanism.market.contracts]
+    payments = {y.name: np.array(evaluate(y.cost - y.value + y.outside, values, y.letters)) for y in layers}
+    return Paid(payments, 0.0, "types known: every provider is paid its cost")
 
 
 def randomized_payments(mechanism: Mechanism, report: Report, trials: int, seed: int = 0) -> Paid:
@@ -239,11 +243,11 @@ def randomized_payments(mechanism: Mechanism, report: Report, trials: int, seed:
     for part in providers(mechanism.market):
         values = _values(mechanism.market, solution)
         y = evaluate(part.coefficient, values, part.layer.letters)
-        known = evaluate(part.known, values, part.layer.letters)
+        fixed = evaluate(fixed_part(part), values, part.layer.letters)
         table = np.empty(part.layer.shape)
         for place in np.ndindex(*part.layer.shape):
             rents = _random_rents(mechanism, report, part, place, trials, seed)
-            table[place] = known[place] + _at(report, part, place) * y[place] + rents.mean()
+            table[place] = fixed[place] + _at(report, part, place) * y[place] + rents.mean()
             error = max(error, float(rents.std(ddof=1) / np.sqrt(trials)) if trials > 1 else np.inf)
         payments[part.layer.name] = table
     return Paid(payments, error, f"randomised payments, {trials} trials, standard error at most {error:.2g}")

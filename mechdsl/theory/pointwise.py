@@ -92,11 +92,11 @@ def pointwise_step(program: Optimum, weight: Quantity | None = None) -> Step:
         weight: the open quantity that stands for the virtual cost; None: the types are the weights.
     """
     goal = (
-        "In expectation the buyer pays virtual cost, and the programme of one report does not touch that of another; so "
-        "the best rule solves each report's programme."
+        "In expectation the buyer pays virtual cost, and what is bought at one report does not bind what is bought at "
+        "another: the best rule solves the programme of each report."
         if weight is not None
-        else "Payments cancel in welfare, so the best rule minimises true costs less values at every report; the payments "
-        "below make the truth worth telling."
+        else "Payments cancel in welfare, so the best rule minimises true costs less values at every report; the "
+        "payments make the truth worth telling."
     )
     convex = {
         True: "It is convex: a local optimum is a global one.",
@@ -113,5 +113,6 @@ def pointwise_step(program: Optimum, weight: Quantity | None = None) -> Step:
     for constraint in program.constraints:
         relation = {">=": sp.Ge, "<=": sp.Le, "==": sp.Eq}[constraint.relation]
         formulas.append((constraint.name, relation(constraint.left, constraint.right, evaluate=False)))
-    source = "Ai, Simchi-Levi & Xu (2025), Algorithm 1 and C.3.1 (virtual costs), section 2.3 (costs), C.1 (the buyer's own cost)"
+    place = "Algorithm 1 and C.3.1" if weight is not None else "section 2.3 and C.5.1"
+    source = f"Ai, Simchi-Levi & Xu (2025), {place}; C.1 for the buyer's own cost"
     return Step("pointwise programme", program.objective, f"{goal} {convex}", source, tuple(formulas), proved=True)

@@ -7,26 +7,29 @@ move with the type; the rest, from the contract's arguments to the books, is the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from mechdsl.accounting import constraint_slack, settle, stated_values
+from mechdsl.formula import quantities
 from mechdsl.market import Contract, Market
 from mechdsl.mechanism import Mechanism
-from mechdsl.outcome import Account, Outcome
+from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
 from mechdsl.theory.private_cost import private_cost
+from mechdsl.theory.screening_checks import participation_check, screening_checks
 
-__all__ = ["DIRECT_WORDS", "direct_outcome", "known_types", "misfit"]
+__all__ = ["DIRECT_WORDS", "direct_checks", "direct_misfit", "direct_outcome", "known_types"]
 
 DIRECT_WORDS = {"direct": ("payment", "trials", "information")}
 """The arguments of a `direct` contract: `payment = randomized`, `trials = 100`, `information = known`."""
 
 
-def misfit(market: Market) -> str | None:
+def direct_misfit(market: Market) -> str | None:
     """Why direct procurement does not fit the market, in its own words; None where it does."""
     contract = market.contracts[0]
     if len(market.contracts) != 1:
@@ -42,8 +45,8 @@ def misfit(market: Market) -> str | None:
             return parts
         if parts.type is not None and layer.name != provider.name:
             return f"layer '{layer.name}' has a private type but no contract"
-    if provider.outside != 0:
-        return f"outside options of '{provider.name}' other than 0 change the payment rule"
+    if any(q.role != "param" for q in quantities(provider.outside)):
+        return f"the outside option of '{provider.name}' must be known data"
     return _argument_misfit(contract)
 
 
@@ -60,8 +63,8 @@ def _argument_misfit(contract: Contract) -> str | None:
 
 
 def known_types(market: Market) -> bool:
-    """Whether the contract says `information = known`: the benchmark without private information."""
-    return market.contracts[0].arguments.get("information") == "known"
+    """Whether no type is private: the contract says `information = known`, or there is none."""
+    return not market.types or market.contracts[0].arguments.get("information") == "known"
 
 
 def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outcome:
@@ -88,6 +91,30 @@ def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outc
         notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market)),
     )  # fmt: skip
     return _with_books(market, report, outcome, solution)
+
+
+def direct_checks(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine) -> Iterable[Check]:
+    """What direct procurement promises under the contract's rule.
+
+    Truth-telling, participation and the payment identity under the envelope rule; participation alone where types are
+    known; under randomised payments truth pays in expectation over the trials only, so they are compared with the
+    envelope payments instead, at five standard errors.
+    """
+    arguments = mechanism.market.contracts[0].arguments
+    if known_types(mechanism.market):
+        return (participation_check(mechanism, outcome),)
+    if arguments.get("payment") == "randomized":
+        return (participation_check(mechanism, outcome), _unbiased(mechanism, report, outcome, affine))
+    return screening_checks(mechanism, report, outcome, affine)
+
+
+def _unbiased(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine) -> Check:
+    """The randomised payments against those they estimate."""
+    drawn, exact = _paid(mechanism, report, affine), envelope_payments(mechanism, report, affine)
+    worst = max(float(np.max(np.abs(outcome.payments[n] - p))) for n, p in exact.payments.items())
+    return Check(
+        "randomised payments unbiased", worst, 5 * drawn.error + exact.error, "At most five standard errors off."
+    )
 
 
 def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:

@@ -13,14 +13,24 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from mechdsl.accounting import stated_values
 from mechdsl.evaluate import evaluate
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Check, Outcome
 from mechdsl.structure import Report
-from mechdsl.theory.payments import Affine, Along, coefficients, envelope_payment, moved, provider_law, providers
+from mechdsl.theory.payments import (
+    Affine,
+    Along,
+    coefficients,
+    envelope_payment,
+    fixed_part,
+    moved,
+    provider_law,
+    providers,
+)
 from mechdsl.theory.private_cost import PrivateCost
 
-__all__ = ["screening_checks"]
+__all__ = ["money_scale", "participation_check", "screening_checks"]
 
 GAIN_TOLERANCE = 1e-7
 SLACK_TOLERANCE = 1e-8
@@ -33,8 +43,8 @@ def screening_checks(mechanism: Mechanism, report: Report, outcome: Outcome, aff
 
     All amounts are relative to the money that moves: 1 + the sum of payments.
     """
-    scale = 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values())
-    yield _participation(mechanism, outcome, scale)
+    scale = money_scale(outcome)
+    yield participation_check(mechanism, outcome)
     places = [(part, place) for part in providers(mechanism.market) for place in np.ndindex(*part.layer.shape)]
     places = [(part, place) for part, place in places if not provider_law(part, place).is_point]
     if not places:
@@ -43,11 +53,17 @@ def screening_checks(mechanism: Mechanism, report: Report, outcome: Outcome, aff
     yield from _payments(mechanism, report, outcome, places, scale)
 
 
-def _participation(mechanism: Mechanism, outcome: Outcome, scale: float) -> Check:
-    """`max(0, -min utility)` over providers."""
-    worst, who = np.inf, ""
+def money_scale(outcome: Outcome) -> float:
+    """The money that moves, and 1: what misreporting gains and errors in payments are relative to."""
+    return 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values())
+
+
+def participation_check(mechanism: Mechanism, outcome: Outcome) -> Check:
+    """`max(0, -min(utility - outside option))` over providers."""
+    scale, worst, who = money_scale(outcome), np.inf, ""
     for part in providers(mechanism.market):
-        utility = np.asarray(outcome.utilities[part.layer.name])
+        outside = evaluate(part.layer.outside, mechanism.market.data, part.layer.letters)
+        utility = np.asarray(outcome.utilities[part.layer.name]) - outside
         place = tuple(int(j) for j in np.unravel_index(int(np.argmin(utility)), utility.shape))
         if utility[place] < worst:
             worst, who = float(utility[place]), provider_name(part, place)
@@ -55,7 +71,7 @@ def _participation(mechanism: Mechanism, outcome: Outcome, scale: float) -> Chec
         "participation",
         max(0.0, -worst) / scale,
         SLACK_TOLERANCE,
-        f"Smallest utility {worst:.6g}, of {who}." if who else "",
+        f"Smallest utility above the outside option {worst:.6g}, of {who}." if who else "",
     )
 
 
@@ -91,7 +107,7 @@ def largest_gain(
 ) -> tuple[float, float]:
     """The largest gain of one provider from any misreport, and that misreport.
 
-    `gain(r) = p(r, c_-) - known(r) - c y(r, c_-) - U(c)`; utilities from the stated cost.
+    `gain(r) = p(r, c_-) + value(r) - cost(r; c) - U(c)`, values and costs as stated, at the allocation of the lie.
     """
     from scipy.optimize import minimize_scalar
 
@@ -105,12 +121,9 @@ def largest_gain(
         lie = moved(report, private, place, misreport)
         solution = mechanism.solve(lie, start=mechanism.solve(report))
         payment = envelope_payment(mechanism, lie, part, place, affine)
-        values = {
-            **mechanism.market.data,
-            **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},
-            **report,
-        }
-        return payment - float(evaluate(part.layer.cost, values, part.layer.letters)[place]) - truth
+        values = stated_values(mechanism.market, report, solution.values)
+        layer = part.layer
+        return payment + float(evaluate(layer.value - layer.cost, values, layer.letters)[place]) - truth
 
     misreports = candidates(law.lower, law.upper, c, count)
     gains = [gain(r) for r in misreports]
@@ -138,8 +151,6 @@ def _payments(
     scale: float,
 ) -> Iterator[Check]:
     """Payments against a second quadrature of the rule: Gauss-Legendre panels, no knowledge of kinks or of V."""
-    if mechanism.market.contracts[0].arguments:
-        return  # another payment rule was asked for
     panels = int(np.clip(_SOLVES // (16 * len(places)), 1, 8))
     chosen = places if len(places) <= 12 else [places[j] for j in np.linspace(0, len(places) - 1, 12).astype(int)]
     worst, bound, who = 0.0, 0.0, ""
@@ -167,8 +178,8 @@ def _second_payment(
         **mechanism.market.data,
         **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},
     }
-    known = float(evaluate(part.known, values, part.layer.letters)[place])
-    return known + c * y + fine, abs(fine - coarse)
+    fixed = float(evaluate(fixed_part(part), values, part.layer.letters)[place])
+    return fixed + c * y + fine, abs(fine - coarse)
 
 
 def _panels(along: Along, lower: float, upper: float, panels: int) -> float:

@@ -201,7 +201,8 @@ def _power(node: sp.Pow, ranges: Ranges) -> Shape:
     if of_base.lower >= 0:
         convex = of_exponent.lower >= 1 - slack or of_exponent.upper <= slack
         concave = of_exponent.lower >= -slack and of_exponent.upper <= 1 + slack
-        rule = f"a power with exponent in {of_exponent}, base >= 0,"
+        exponent_text = f"{of_exponent.lower:g}" if of_exponent.lower == of_exponent.upper else f"in {of_exponent}"
+        rule = f"a power with exponent {exponent_text}, base >= 0,"
         found = _composed(inner, convex, concave, _slope(of_exponent), rule)
         return found if found.convex or found.concave else _power_mean(node, ranges, found)
     if isinstance(exponent, sp.Integer):

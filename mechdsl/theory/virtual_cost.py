@@ -124,7 +124,7 @@ def _labels(private: PrivateType, places: Sequence[int], everyone: bool) -> str:
     if not private.quantity.sets:
         return private.name
     if everyone:
-        return f"every {' and '.join(s.name for s in private.quantity.sets)}"
+        return f"all {' and '.join(s.name for s in private.quantity.sets)}"
     names = []
     for place in places[:4]:
         position = np.unravel_index(place, private.quantity.shape)

@@ -1,0 +1,418 @@
+"""mechdsl from Python: `mechdsl.load("f.mech").solve(regime="M1", at={"c": {"video": 0.3}})`.
+
+The same stages as the command runs, with the same words: tables are maps by label, as in the JSON, and a result prints
+as the command prints it. Nothing here computes; whoever wants the arrays finds them in `Result.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+from mechdsl import pipeline, syntax
+from mechdsl import syntax_tree as tree
+from mechdsl.check import Diagnosis, diagnose
+from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate.expressions import label_text
+from mechdsl.errors import MechError, Source, did_you_mean
+from mechdsl.formula import IndexSet
+from mechdsl.market import Market, Model
+from mechdsl.outcome import Certificate
+from mechdsl.pipeline import Run
+from mechdsl.report import json_report
+from mechdsl.structure import Registry, installed
+
+__all__ = ["MarketFile", "Result", "Results", "UsageError", "assignments", "chosen", "load", "parse"]
+
+Values: TypeAlias = "Mapping[str, Any] | str | None"
+"""What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"c.video=0.3"`."""
+
+Names: TypeAlias = "tuple[str, ...] | list[str] | None"
+"""Regimes; None for all."""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
+
+
+def load(path: str | Path, *, seed: int = 0, plugins: Sequence[str | Path] = ()) -> MarketFile:
+    """Read a `.mech` file.
+
+    Args:
+        path: of the file.
+        seed: of params drawn with `~`.
+        plugins: files with market structures of one's own.
+
+    Raises:
+        MechError: with every mistake in the file.
+    """
+    file, source = syntax.read(path)
+    return _opened(file, source, Path(path).parent, seed, plugins)
+
+
+def parse(
+    text: str,
+    *,
+    name: str = "<text>",
+    folder: str | Path | None = None,
+    seed: int = 0,
+    plugins: Sequence[str | Path] = (),
+) -> MarketFile:
+    """Read a market from a string; `folder` is where the csv files it names lie. Otherwise as `load`."""
+    return _opened(syntax.parse(text, name), Source(name, text), Path(folder) if folder else None, seed, plugins)
+
+
+def _opened(
+    file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
+) -> MarketFile:
+    model = elaborate(file, source, folder, seed=seed)
+    return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MarketFile:
+    """A `.mech` file at hand: solve it, look at what is derived, check it, export what is solved.
+
+    Args:
+        file, source, folder: the text, as parsed.
+        model: as elaborated, without values from outside.
+        registry: the market structures at hand.
+        seed: of params drawn with `~`.
+    """
+
+    file: tree.File
+    source: Source
+    folder: Path | None
+    model: Model
+    registry: Registry
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.model.name
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        return tuple(self.model.markets)
+
+    @overload
+    def solve(self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Result: ...
+
+    @overload
+    def solve(self, regime: Names = ..., *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Results: ...
+
+    def solve(
+        self,
+        regime: str | Names = None,
+        *,
+        at: Values = None,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+    ) -> Result | Results:
+        """Solve at the reported types, and certify.
+
+        Args:
+            regime: one regime, for its `Result`; several, or None for all, for `Results`.
+            at: reported types, on top of the file's own report.
+            set: params, on top of the file's own.
+            seed: of params drawn with `~`; the one given on loading if None.
+
+        Raises:
+            UsageError: there is no such regime, or `at` or `set` cannot be read.
+            MechError: a value does not fit the market.
+        """
+        model = self.at(at=at, set=set, seed=seed)
+        results = {m.regime: Result.of(pipeline.run(m, self.registry)) for m in chosen(model, _names(regime))}
+        return results[regime] if isinstance(regime, str) else Results(results)
+
+    def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002
+        """The model with reported types and params from outside. Raises as `solve` does."""
+        if not (at or set) and seed in (None, self.seed):
+            return self.model
+        given = (self._overrides(set), self._overrides(at))
+        return elaborate(self.file, self.source, self.folder, *given, seed=self.seed if seed is None else seed)
+
+    def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
+        """Everything that is derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
+        from mechdsl.report.inspect import inspect
+
+        return inspect(chosen(self.model, _names(regime)), self.registry, format)
+
+    def check(self, regime: str | Names = None) -> Diagnosis:
+        """A diagnosis without solving."""
+        return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))])
+
+    def export(self, to: str, regime: str | None = None) -> str:
+        """What is solved, as `pyomo`, `nl`, `latex` or `json`; `regime` where the file has several."""
+        from mechdsl.report.export import export
+
+        return export(chosen(self.model, [regime] if regime else []), self.registry, to)
+
+    def __repr__(self) -> str:
+        return f"<market {self.name}: {', '.join(self.regimes)}>"
+
+    def _overrides(self, values: Values) -> tuple[Override, ...]:
+        if values is None or isinstance(values, str):
+            return assignments(values or "")
+        sets = {n: d.quantity.sets for m in self.model.markets.values() for n, d in m.declarations.items()}
+        found: list[Override] = []
+        for address, value in values.items():
+            name, *labels = address.split(".")
+            found += _entries(name, tuple(labels), value, sets.get(name, ()))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """One regime solved: tables by label, named as in the JSON.
+
+    Args:
+        run: market, mechanism, outcome, certificate, as arrays and formulas.
+        json: the regime's object, as `mechdsl solve --json` prints it.
+    """
+
+    run: Run
+    json: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: Run) -> Result:
+        return cls(run, json_report.regime_object(run))
+
+    @property
+    def regime(self) -> str:
+        return self.run.market.regime
+
+    @property
+    def status(self) -> str:
+        """`optimal`, `infeasible`, ..., or `unhandled` where no structure is for this market; `message` says more."""
+        return str(self.json["status"])
+
+    @property
+    def message(self) -> str:
+        return str(self.json["message"])
+
+    @property
+    def structure(self) -> str | None:
+        return self.run.match.structure.name if self.run.match.structure else None
+
+    @property
+    def report(self) -> Mapping[str, Any]:
+        return self._tables("report")
+
+    @property
+    def allocation(self) -> Mapping[str, Any]:
+        return self._tables("allocation")
+
+    @property
+    def payments(self) -> Mapping[str, Any]:
+        """Money received, by layer."""
+        return self._tables("payments")
+
+    @property
+    def utilities(self) -> Mapping[str, Any]:
+        return self._tables("utilities")
+
+    @property
+    def slack(self) -> Mapping[str, Any]:
+        return self._tables("slack")
+
+    @property
+    def shadow_price(self) -> Mapping[str, Any]:
+        return self._tables("shadow_price")
+
+    @property
+    def revenue(self) -> float | None:
+        return self.json.get("revenue")
+
+    @property
+    def welfare(self) -> float | None:
+        return self.json.get("welfare")
+
+    @property
+    def profit(self) -> float | None:
+        return self.json.get("profit")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self.json.get("notes", ()))
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The checks made against the market as stated; None where there was nothing to check."""
+        return self.run.certificate
+
+    @property
+    def certified(self) -> bool:
+        return self.run.certificate is not None and self.run.certificate.passed
+
+    def __getitem__(self, name: str) -> Any:
+        """Any member of the JSON object, further quantities of a structure included."""
+        return self.json[name]
+
+    def to_frame(self) -> Any:
+        """A tidy pandas table, one number a row: `regime`, `quantity`, `name`, `label`, `value`. Needs pandas."""
+        return _frame([self])
+
+    def __repr__(self) -> str:
+        figures = [f"{name} {self.json[name]:.6g}" for name in ("revenue", "welfare", "profit") if name in self.json]
+        verdict = ["certified" if self.certified else "NOT CERTIFIED"] if self.certificate else []
+        words = [self.status, *figures, *verdict]
+        return f"<{self.regime}: {', '.join(words)}>"
+
+    def __str__(self) -> str:
+        from mechdsl.report import terminal
+
+        return terminal.as_text([self.run])
+
+    def _repr_html_(self) -> str:
+        from mechdsl.report import terminal
+
+        return terminal.as_html([self.run])
+
+    def _tables(self, member: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.json.get(member, {})
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results(Mapping[str, Result]):
+    """Several regimes solved, by name; where there is one alone, its quantities are at hand without its name."""
+
+    by_regime: Mapping[str, Result]
+
+    def __getitem__(self, regime: str) -> Result:
+        return self.by_regime[regime]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_regime)
+
+    def __len__(self) -> int:
+        return len(self.by_regime)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Result, name):
+            raise AttributeError(f"Results has no attribute '{name}'")
+        if len(self.by_regime) != 1:
+            raise AttributeError(f"several regimes have '{name}': name one, as in results['{next(iter(self))}'].{name}")
+        return getattr(next(iter(self.by_regime.values())), name)
+
+    def to_frame(self) -> Any:
+        """All regimes in one tidy pandas table: `regime`, `quantity`, `name`, `label`, `value`. Needs pandas."""
+        return _frame(list(self.values()))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} regimes: {' '.join(repr(r) for r in self.values())}>"
+
+    def __str__(self) -> str:
+        from mechdsl.report import terminal
+
+        return terminal.as_text([r.run for r in self.values()])
+
+    def _repr_html_(self) -> str:
+        from mechdsl.report import terminal
+
+        return terminal.as_html([r.run for r in self.values()])
+
+
+def chosen(model: Model, regimes: Sequence[str]) -> tuple[Market, ...]:
+    """The markets of the regimes named, in the order of the file; all where none is named.
+
+    Raises:
+        UsageError: the file has no such regime.
+    """
+    for name in regimes:
+        if name not in model.markets:
+            raise UsageError(f"the file has no regime '{name}'. {did_you_mean(name, model.markets)}")
+    return tuple(m for name, m in model.markets.items() if not regimes or name in regimes)
+
+
+def _names(regime: str | Names) -> tuple[str, ...]:
+    return (regime,) if isinstance(regime, str) else tuple(regime or ())
+
+
+def assignments(text: str) -> tuple[Override, ...]:
+    """`c.video=0.3,mu=0` as overrides; maps by label are spread out.
+
+    Raises:
+        UsageError: the text does not read so.
+    """
+    if not text.strip():
+        return ()
+    try:
+        statements = syntax.parse_values(text)
+    except MechError as error:
+        first = error.diagnostics[0]
+        place = f" (column {first.span.column})" if first.span else ""
+        raise UsageError(f"'{text}' does not read as name.label=number: {first.message}{place}") from None
+    return tuple(o for s in statements for o in _spread(s.name.id, tuple(map(label_text, s.labels)), s.value, text))
+
+
+def _spread(name: str, labels: tuple[str, ...], node: tree.Expression, text: str) -> list[Override]:
+    if isinstance(node, tree.Mapping):
+        return [o for label, inner in node.entries for o in _spread(name, (*labels, label_text(label)), inner, text)]
+    return [Override(name, labels, float(_constant(node, text)))]
+
+
+def _constant(node: tree.Expression, text: str) -> Fraction:
+    """A literal number, signed, perhaps in the four operations."""
+    match node:
+        case tree.Number():
+            return node.value
+        case tree.Unary(operator="-" | "+"):
+            inner = _constant(node.operand, text)
+            return -inner if node.operator == "-" else inner
+        case tree.Binary(operator="+" | "-" | "*" | "/"):
+            left, right = _constant(node.left, text), _constant(node.right, text)
+            if node.operator == "/":
+                if right == 0:
+                    raise UsageError(f"'{text}' divides by zero")
+                return left / right
+            return left * right if node.operator == "*" else left + (right if node.operator == "+" else -right)
+        case _:
+            raise UsageError(f"'{text}' gives no number; write name.label=number, as in d.video=5")
+
+
+def _entries(name: str, labels: tuple[str, ...], value: Any, sets: tuple[IndexSet, ...]) -> list[Override]:
+    """Overrides from Python values: a number, a map by label, a list or an array in the order of the labels."""
+    if isinstance(value, Mapping):
+        return [o for label, inner in value.items() for o in _entries(name, (*labels, str(label)), inner, sets)]
+    if hasattr(value, "__len__") and not isinstance(value, str):
+        if len(labels) >= len(sets) or len(value) != len(sets[len(labels)]):
+            raise UsageError(f"'{'.'.join((name, *labels))}' does not take {len(value)} values")
+        keys = sets[len(labels)].labels
+        return [
+            o for label, inner in zip(keys, value, strict=True) for o in _entries(name, (*labels, label), inner, sets)
+        ]
+    try:
+        return [Override(name, labels, float(value))]
+    except (TypeError, ValueError):
+        raise UsageError(f"'{'.'.join((name, *labels))}' needs a number, not {value!r}") from None
+
+
+def _frame(results: Sequence[Result]) -> Any:
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        raise ImportError("to_frame needs pandas: pip install pandas") from None
+    members = ("report", "allocation", "payments", "utilities", "costs", "slack", "shadow_price")
+    rows = [
+        (r.regime, member, name, label, value)
+        for r in results
+        for member in members
+        for name, table in r.json.get(member, {}).items()
+        for label, value in _flat(table)
+    ]
+    rows += [(r.regime, m, "", "", r.json[m]) for r in results for m in ("revenue", "welfare", "profit") if m in r.json]
+    return pandas.DataFrame(rows, columns=["regime", "quantity", "name", "label", "value"])
+
+
+def _flat(table: Any, labels: tuple[str, ...] = ()) -> Iterator[tuple[str, float]]:
+    if isinstance(table, Mapping):
+        for label, inner in table.items():
+            yield from _flat(inner, (*labels, label))
+    else:
+        yield ", ".join(labels), table

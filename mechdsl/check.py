@@ -1,0 +1,286 @@
+"""A model looked at without solving it: which structure takes each regime and why, what is proved, what looks wrong.
+
+Everything here is a finding with a place in the text; nothing is an error, for a model at fault is refused when it is
+read. What is found once for many regimes is said once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mechdsl import syntax_tree as tree
+from mechdsl.derivation import Derivation
+from mechdsl.distributions import Distribution, Regularity
+from mechdsl.errors import Diagnostic, Span
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Quantity
+from mechdsl.market import Market, Model
+from mechdsl.pipeline import unhandled
+from mechdsl.program import Constraint
+from mechdsl.structure import Match, Registry, match
+from mechdsl.theory.curvature import Curvature, curvature
+
+__all__ = ["Diagnosis", "RegimeDiagnosis", "TypeDiagnosis", "diagnose"]
+
+_WANTED = {">=": "concave", "<=": "convex", "==": "affine"}
+_WIDE = 1e8  # numbers further apart than this in one param, or in a virtual cost, are worth a word
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegimeDiagnosis:
+    """What is known of a regime before it is solved.
+
+    Args:
+        market: the regime; match: the structure that takes it and why.
+        curvatures: of every constraint, left minus right side, by the constraint's name.
+        convex: of the programme to be solved: True shown, False refuted, None neither or no structure.
+    """
+
+    market: Market
+    match: Match
+    curvatures: Mapping[str, Curvature]
+    convex: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeDiagnosis:
+    """Whether the virtual cost of one entry of a type rises: `name` is `c[video]`."""
+
+    name: str
+    distribution: Distribution
+    regularity: Regularity
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Diagnosis:
+    """All that was found: regime by regime, type by type, and as diagnostics in the order of the text."""
+
+    model: Model
+    regimes: tuple[RegimeDiagnosis, ...]
+    types: tuple[TypeDiagnosis, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = ()) -> Diagnosis:
+    """Look at a model without solving it.
+
+    Args:
+        model: as elaborated.
+        registry: the structures at hand.
+        regimes: which; none named: all.
+    """
+    found = [*model.warnings, *_unused(model.file), *_not_run(model)]
+    looked: list[RegimeDiagnosis] = []
+    types: dict[tuple[str, Distribution], TypeDiagnosis] = {}
+    for name in regimes or tuple(model.markets):
+        market = model.markets[name]
+        one, diagnostics = _regime(market, model.file, registry)
+        looked.append(one)
+        found += diagnostics
+        for kind in _types(market):
+            types.setdefault((kind.name, kind.distribution), kind)
+        found += _type_findings(market)
+        found += _scales(market)
+    ordered = sorted(dict.fromkeys(found), key=lambda d: (d.span.start if d.span else -1, d.code))
+    return Diagnosis(model, tuple(looked), tuple(types.values()), tuple(ordered))
+
+
+# ---------------------------------------------------------------------------------------------------------- a regime
+
+
+def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
+    matched = match(market, registry)
+    spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
+    curvatures = {c.name: curvature(c.left - c.right, market, _WANTED[c.relation]) for c in market.constraints}
+    found = [
+        *_curvature_findings(curvatures, spans),
+        *(d for c in market.constraints for d in _reach(market, c, curvatures[c.name], spans.get(c.name))),
+    ]
+    if matched.structure is None:
+        problem = unhandled(market, matched, registry)
+        return RegimeDiagnosis(market, matched, curvatures), [*found, dataclasses.replace(problem, severity="warning")]
+    derivation = matched.structure.derive(market)
+    program = matched.structure.program(market, derivation)
+    return RegimeDiagnosis(market, matched, curvatures, program.convex), [*found, *_failing_steps(market, derivation)]
+
+
+def _curvature_findings(curvatures: Mapping[str, Curvature], spans: Mapping[str, Span]) -> Iterator[Diagnostic]:
+    for name, found in curvatures.items():
+        if found.holds is True:
+            continue
+        refuted = found.holds is False
+        message = f"'{name}' is not {found.wanted}" if refuted else f"'{name}' could not be shown to be {found.wanted}"
+        hint = f"{found.because} A local optimum need not be a global one."
+        yield Diagnostic("M074", message, spans.get(name), hint, "warning")
+
+
+def _failing_steps(market: Market, derivation: Derivation) -> Iterator[Diagnostic]:
+    for step in derivation.steps:
+        if not step.holds:
+            span = market.contracts[0].span if market.contracts else None
+            message = f"in regime '{market.regime}', the step '{step.name}' does not follow"
+            yield Diagnostic("M079", message, span, step.because.replace("$", ""), "warning")
+
+
+def _reach(market: Market, constraint: Constraint, found: Curvature, span: Span | None) -> Iterator[Diagnostic]:
+    """Rows of a `>=` that hold whatever is chosen, and rows that nothing can meet; only where the left side rises."""
+    if constraint.relation != ">=" or not found.nondecreasing:
+        return
+    bounds = [{c.quantity: _bound(market, c.lower, c) for c in market.choices}]
+    upper = {c.quantity: _bound(market, c.upper, c) for c in market.choices}
+    for far in (1.0, 1e6):  # two points out, where there is no upper bound
+        bounds.append({q: np.where(np.isfinite(b), b, _from(bounds[0][q]) + far) for q, b in upper.items()})
+    with np.errstate(all="ignore"):
+        low, middle, high = (_slack(market, constraint, point) for point in bounds)
+        included = evaluate(constraint.where, market.data, constraint.letters).astype(bool)
+        tolerance = 1e-9 * (1 + np.abs(evaluate(constraint.right, {**market.data, **bounds[0]}, constraint.letters)))
+        bounded = np.array(all(np.isfinite(b).all() for b in upper.values()))
+        trivial = included & (low >= -tolerance)
+        hopeless = included & (high < -tolerance) & (bounded | ((low == middle) & (middle == high)))
+    if trivial.any():
+        rows = _rows(constraint, trivial)
+        hint = "It asks for nothing; a condition (`where`) leaves such rows out."
+        yield Diagnostic("M072", f"{rows} is met when nothing is chosen", span, hint, "note")
+    if hopeless.any():
+        hint = "No choice within its bounds is enough: the regime is infeasible. Raise a bound, or ask for less."
+        yield Diagnostic("M073", f"{_rows(constraint, hopeless)} cannot be met", span, hint, "warning")
+
+
+def _bound(market: Market, formula: Any, choice: Any) -> Array:
+    return evaluate(formula, market.data, choice.declaration.letters)
+
+
+def _from(lower: Array) -> Array:
+    return np.where(np.isfinite(lower), lower, 0.0)
+
+
+def _slack(market: Market, constraint: Constraint, point: Mapping[Quantity, Array]) -> Array:
+    return evaluate(constraint.left - constraint.right, {**market.data, **point}, constraint.letters)
+
+
+def _rows(constraint: Constraint, mask: npt.NDArray[np.bool_]) -> str:
+    """`demand[video]`, `demand[video] and 3 more`, or the bare name."""
+    places = np.argwhere(mask)
+    if not constraint.letters:
+        return constraint.name
+    labels = ", ".join(a.index_set.labels[int(j)] for a, j in zip(constraint.letters, places[0], strict=True))
+    return f"{constraint.name}[{labels}]" + (f" (and {len(places) - 1} more)" if len(places) > 1 else "")
+
+
+# ------------------------------------------------------------------------------------------------------ types and data
+
+
+def _types(market: Market) -> Iterator[TypeDiagnosis]:
+    known: dict[Distribution, Regularity] = {}
+    for private in market.types:
+        for distribution, place in zip(private.distributions, np.ndindex(*private.quantity.shape), strict=True):
+            if distribution not in known:
+                known[distribution] = distribution.regularity()
+            labels = ", ".join(s.labels[j] for s, j in zip(private.quantity.sets, place, strict=True))
+            name = f"{private.name}[{labels}]" if labels else private.name
+            yield TypeDiagnosis(name, distribution, known[distribution])
+
+
+def _type_findings(market: Market) -> Iterator[Diagnostic]:
+    spans = {private.name: private.declaration.span for private in market.types}
+    for kind in _types(market):
+        span = spans[kind.name.partition("[")[0]]
+        law = kind.distribution
+        if kind.regularity.regular is not True:
+            word = "falls somewhere" if kind.regularity.regular is False else "may fall somewhere"
+            hint = f"{kind.regularity.reason[0].upper()}{kind.regularity.reason[1:]}. It is ironed where it is used."
+            yield Diagnostic("M071", f"the virtual cost of {kind.name} {word}", span, hint, "note")
+        with np.errstate(all="ignore"):
+            middle, top = float(law.virtual_cost(law.quantile(0.5))), float(law.virtual_cost(law.upper))
+        if not law.is_point and middle > 0 and not top / middle < _WIDE:
+            message = (
+                f"the virtual cost of {kind.name} is {top:.2g} at the top of its support, {middle:.2g} at the median"
+            )
+            hint = "Its density all but vanishes there; a narrower support is as good, unless such types matter."
+            yield Diagnostic("M076", message, span, hint, "note")
+    if market.types and market.report is None:
+        yield Diagnostic(
+            "M078", "no report is stated: `solve` takes every type at its mean", None, "Add: report c = ...", "note"
+        )
+
+
+def _scales(market: Market) -> Iterator[Diagnostic]:
+    for quantity, table in market.data.items():
+        declaration = market.declarations.get(str(quantity.name))
+        sizes = np.abs(np.asarray(table, dtype=np.float64))
+        sizes = sizes[sizes > 0]
+        if declaration is not None and sizes.size and sizes.max() > _WIDE * sizes.min():
+            message = f"the entries of '{quantity.name}' run from {sizes.min():.2g} to {sizes.max():.2g}"
+            yield Diagnostic("M075", message, declaration.span, "Check the units.", "note")
+
+
+# ------------------------------------------------------------------------------------------------- the file as a whole
+
+
+def _not_run(model: Model) -> Iterator[Diagnostic]:
+    for experiment in model.experiments:
+        message = f"experiment '{experiment.name.id}' is understood, and no command of this version runs it"
+        yield Diagnostic("M077", message, experiment.name.span, "`solve` solves the regimes it names.", "note")
+
+
+def _unused(file: tree.File) -> Iterator[Diagnostic]:
+    """Names that are declared and then used nowhere in the file."""
+    used = {name for statement in _statements(file) for name in _used(statement)}
+    for statement in _statements(file):
+        inner: Iterable[tree.Node] = statement.items if isinstance(statement, tree.LayerStatement) else ()
+        for one in (statement, *inner):
+            word = _KINDS.get(type(one))
+            if word is None:
+                continue
+            names = _declared(one)
+            if not used & set(names):
+                hint = "Remove it, or use it; a misspelt name elsewhere would have been an error."
+                yield Diagnostic("M070", f"{word} '{names[0]}' is used nowhere", one.span, hint, "warning")
+
+
+_KINDS: Mapping[type, str] = {
+    tree.ParamStatement: "param",
+    tree.LetStatement: "let",
+    tree.TypeStatement: "type",
+    tree.ChooseStatement: "choice",
+    tree.IndexStatement: "index set",
+    tree.CommonStatement: "common factor",
+}
+
+
+def _declared(statement: Any) -> tuple[str, ...]:
+    """The names a statement declares, its own first."""
+    if isinstance(statement, tree.IndexStatement):
+        return (statement.name, *(letter.id for letter in statement.letters))
+    return (str(statement.target.name),)
+
+
+def _statements(file: tree.File) -> Iterator[Any]:
+    for statement in file.statements:
+        if isinstance(statement, tree.RegimeStatement):
+            yield from statement.body
+        else:
+            yield statement
+
+
+def _used(node: Any) -> Iterator[str]:
+    """Every name in a statement but those it declares or sets."""
+    if isinstance(node, tree.Name):
+        yield node.id
+    elif isinstance(node, tree.Subscript):
+        yield node.name
+    if isinstance(node, tuple):
+        for item in node:
+            yield from _used(item)
+    elif isinstance(node, tree.Node):
+        for name in (f.name for f in dataclasses.fields(node)):
+            about_it = name == "letters" and isinstance(node, tree.IndexStatement)
+            overridden = name == "name" and isinstance(node, tree.SetStatement | tree.ReportStatement)
+            if not (about_it or overridden):
+                yield from _used(getattr(node, name))

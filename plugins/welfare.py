@@ -1,0 +1,82 @@
+"""Welfare-maximising direct procurement (M2): the efficient allocation, and payments that make the truth worth telling.
+
+Payments cancel in welfare, so the allocation minimises true cost at every report; the envelope payment implements it,
+and closes to `c y + Psi(b, c_-) - Psi(c)`. Source: Ai, Simchi-Levi & Xu (2025), section 2.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Optimum, Outcome, Report, Structure, theory
+
+__all__ = ["STRUCTURE"]
+
+
+def derive(market: Market) -> Derivation:
+    """Efficiency at every report, implemented by the envelope payment."""
+    efficient = theory.pointwise_program(market)
+    steps = (
+        theory.change_of_variables_step(market),
+        theory.transformed_demand_step(market),
+        theory.truthtelling_step(market),
+        theory.participation_step(market),
+        theory.envelope_step(market),
+        theory.pointwise_step(efficient),
+        theory.kkt_step(efficient),
+    )
+    return Derivation("Welfare-maximising direct procurement", steps)
+
+
+def program(market: Market, derivation: Derivation) -> Optimum:
+    """`min sum c y + known costs - values` over the choices as stated."""
+    del derivation
+    return theory.pointwise_program(market)
+
+
+def slope(distribution: object) -> tuple[float, float]:
+    """The weight is the type: slope 1, whatever its distribution."""
+    del distribution
+    return 1.0, 0.0
+
+
+def recover(mechanism: Mechanism, report: Report) -> Outcome:
+    """Allocation as solved, payments by the envelope theorem."""
+    return theory.direct_outcome(mechanism, report, slope)
+
+
+def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[Check]:
+    """Truth-telling, participation, and payments integrated again."""
+    return theory.direct_checks(mechanism, report, outcome, slope)
+
+
+# Two creators, one demand met by either: the cheaper produces and is paid the other's cost (Vickrey 1961).
+VICKREY = """
+market second_price "Buying one unit from the cheaper of two"
+index k in sellers = {ann, bob}
+layer buyer
+layer seller[k] { type c[k] ~ uniform(0, 1)  choose x[k] >= 0  cost c[k] * x[k] }
+constraint one: sum(k: x[k]) >= 1
+contract buyer -> seller: direct
+objective buyer: maximize welfare
+report c = {ann: 0.25, bob: 0.75}
+"""
+
+STRUCTURE = Structure(
+    name="welfare",
+    title="Welfare-maximising direct procurement",
+    source="Ai, Simchi-Levi & Xu (2025), mechanism M2",
+    handles=Handles(contracts=("direct",), goals=("welfare",), words=theory.DIRECT_WORDS, refuses=theory.direct_misfit),
+    derive=derive,
+    program=program,
+    parameters=theory.reported_types,
+    recover=recover,
+    checks=checks,
+    examples=(
+        Example(
+            VICKREY,
+            {"allocation.x.ann": 1.0, "allocation.x.bob": 0.0, "payments.seller.ann": 0.75, "revenue": -0.75},
+            "Vickrey (1961): the winner of a second-price procurement is paid the loser's cost",
+        ),
+    ),
+)
