@@ -18,7 +18,7 @@ from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.elaborate.expressions import label_text
-from mechdsl.errors import MechError, Source, did_you_mean
+from mechdsl.errors import MechError, Source, UsageError, did_you_mean
 from mechdsl.formula import IndexSet
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
@@ -26,17 +26,13 @@ from mechdsl.pipeline import Run
 from mechdsl.report import json_report
 from mechdsl.structure import Registry, installed
 
-__all__ = ["MarketFile", "Result", "Results", "UsageError", "assignments", "chosen", "load", "parse"]
+__all__ = ["MarketFile", "Result", "Results", "assignments", "chosen", "load", "parse"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
-"""What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"c.video=0.3"`."""
+"""What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
 
 Names: TypeAlias = "tuple[str, ...] | list[str] | None"
 """Regimes; None for all."""
-
-
-class UsageError(Exception):
-    """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
 
 
 def load(path: str | Path, *, seed: int = 0, plugins: Sequence[str | Path] = ()) -> MarketFile:
@@ -137,7 +133,7 @@ class MarketFile:
         return elaborate(self.file, self.source, self.folder, *given, seed=self.seed if seed is None else seed)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
-        """Everything that is derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
+        """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
         from mechdsl.report.inspect import inspect
 
         return inspect(chosen(self.model, _names(regime)), self.registry, format)

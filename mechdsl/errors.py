@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "did_you_mean"]
+__all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
 
@@ -88,6 +88,10 @@ class MechError(Exception):
 
 class InternalError(Exception):
     """We are at fault: an invariant of mechdsl does not hold. Never raised for anything a text can contain."""
+
+
+class UsageError(Exception):
+    """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

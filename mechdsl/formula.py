@@ -372,7 +372,8 @@ def derivative(expression: sp.Expr, variable: sp.Expr) -> sp.Expr:
     outer = expression.xreplace(inner)
     terms = []
     for node, symbol in inner.items():
-        slope = sp.diff(outer, symbol)
+        # x^p / x is x^(p - 1): the same formula, and a number where x is 0.
+        slope = sp.powsimp(sp.diff(outer, symbol), combine="exp")
         if slope != 0:
             terms.append(slope.xreplace({s: n for n, s in inner.items()}) * _inner_derivative(node, variable))
     return sp.Add(*terms)

@@ -1,17 +1,16 @@
 """Text that breaks where it must: documents of words and possible line breaks, laid out within a width.
 
-Wadler's "A prettier printer" (2003) in small: a group is laid out on one line if it fits, else its own line breaks are taken
-and the groups inside it try again. What is asked for twice at one place, a line break, comes once.
+Wadler's "A prettier printer" (2003) in small: a group is laid out on one line if it fits, else its own line breaks
+are taken and the groups inside it try again. What is asked for twice at one place, a line break, comes once.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["BREAK", "SOFT", "SPACE", "Doc", "Group", "Indent", "Line", "Text", "concat", "flat", "render"]
+__all__ = ["BREAK", "SOFT", "SPACE", "Doc", "Group", "Indent", "Line", "Text", "concat", "render"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,6 @@ def concat(parts: Iterable[Doc]) -> Concat:
     return Concat(kept, any(map(_breaks, kept)))
 
 
-def flat(doc: Doc) -> str | None:
-    """The document on one line, or None if a break in it is forced."""
-    return None if _breaks(doc) else render(Group(doc), 0, sys.maxsize)[0]
-
-
 def render(doc: Doc, indent: int, width: int) -> list[str]:
     """The lines of a document whose first column is `indent`, none wider than `width` unless a single word is."""
     lines: list[str] = []
@@ -113,7 +107,9 @@ def _breaks(doc: Doc) -> bool:
 
 
 def _fits(doc: Doc, rest: Sequence[tuple[int, bool, Doc]], room: int) -> bool:
-    """Whether `doc` on one line, and of the `rest` (the last comes first) what cannot break away, is at most `room` wide."""
+    """Whether `doc` on one line, and of the `rest` (the last comes first) what cannot break away, is at most `room`
+    wide.
+    """
     stack: list[tuple[bool, Doc]] = [(True, doc)]
     following = len(rest)
     while room >= 0:

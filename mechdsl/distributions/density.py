@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mechdsl.distributions.arguments import DistributionError, Support, bounded_support, exact, number_text
 from mechdsl.distributions.distribution import Array, Distribution
@@ -22,8 +21,7 @@ from mechdsl.distributions.quadrature import double_exponential, gauss
 
 __all__ = ["Density", "DensityFormula", "density"]
 
-_Mask: TypeAlias = npt.NDArray[np.bool_]
-
+_HALF = 0.5
 _NODES = 12
 _PANELS = 32  # to start with
 _MOST_PANELS = 4000
@@ -90,19 +88,30 @@ class Density(Distribution):
         return _values(self.formula.slope, c) / _values(self.formula.value, c)
 
     def _lower_mass(self, c: Array) -> Array:
-        """The formula's integral from a to c."""
-        j = self._panel(c)
-        return self.below[j] + _integral(self.formula.value, self.edges[j], c, self._at_end(j))
+        """The formula's integral from a to c: by panels, or where it is most of the whole, as what the rest leaves."""
+        mass = self._mass_beyond(c, from_below=True)
+        return np.where(mass <= _HALF * self._total, mass, self._total - self._mass_beyond(c, from_below=False))
 
     def _upper_mass(self, c: Array) -> Array:
-        j = self._panel(c)
-        return self.above[j + 1] + _integral(self.formula.value, c, self.edges[j + 1], self._at_end(j))
+        mass = self._mass_beyond(c, from_below=False)
+        return np.where(mass <= _HALF * self._total, mass, self._total - self._mass_beyond(c, from_below=True))
 
-    def _panel(self, c: Array) -> npt.NDArray[np.intp]:
-        return np.clip(np.searchsorted(self.edges, c, side="right") - 1, 0, len(self.edges) - 2)
-
-    def _at_end(self, panel: npt.NDArray[np.intp]) -> _Mask:
-        return np.asarray((panel == 0) | (panel == len(self.edges) - 2))
+    def _mass_beyond(self, c: Array, from_below: bool) -> Array:
+        """The panels on one side of c, and the part of c's own panel on that side."""
+        last = len(self.edges) - 2
+        j = np.clip(np.searchsorted(self.edges, c, side="right") - 1, 0, last)
+        edge = self.edges[j] if from_below else self.edges[j + 1]
+        mass = (self.below[j] if from_below else self.above[j + 1]).copy()
+        inner = (j > 0) & (j < last)
+        mass[inner] += np.abs(_by_gauss(self.formula.value, c[inner], edge[inner]))
+        for end, away, inside in ((self.lower, 1.0, j == 0), (self.upper, -1.0, j == last)):
+            if inside.any():
+                distance = np.abs(c[inside] - end)
+                if (end == self.lower) == from_below:
+                    mass[inside] += _from_end(self.formula.value, end, away, distance)
+                else:
+                    mass[inside] += _to_edge(self.formula.value, end, away, distance, np.abs(edge[inside] - end))
+        return mass
 
     def _cdf(self, c: Array) -> Array:
         return self._lower_mass(c) / self._total
@@ -197,31 +206,32 @@ def _values(function: Callable[[Array], Array], c: Array) -> Array:
     return np.broadcast_to(np.asarray(function(c), dtype=np.float64), c.shape)
 
 
-def _integral(function: Callable[[Array], Array], lower: Array, upper: Array, at_end: _Mask) -> Array:
-    """Integrals over many short intervals, each inside one panel; those in the first and last panel by the rule for ends."""
-    total = np.zeros(np.broadcast(lower, upper).shape)
-    lower, upper = np.broadcast_to(lower, total.shape), np.broadcast_to(upper, total.shape)
-    for end in (False, True):
-        part = at_end == end
-        if part.any():
-            total[part] = (_by_double_exponential if end else _by_gauss)(function, lower[part], upper[part])
-    return total
-
-
 def _by_gauss(function: Callable[[Array], Array], lower: Array, upper: Array) -> Array:
+    """Integrals over intervals inside a panel where the formula is smooth."""
     total, width = np.zeros(lower.shape), upper - lower
     for node, weight in zip(*gauss(_NODES), strict=True):
         total += weight * _values(function, lower + node * width)
     return total * width
 
 
-def _by_double_exponential(function: Callable[[Array], Array], lower: Array, upper: Array, steps: int = 8) -> Array:
-    total, width = np.zeros(lower.shape), upper - lower
-    for u, w, weight in zip(*double_exponential(steps), strict=True):
-        c = lower + u * width if u < w else upper - w * width
-        values = _values(function, c)
-        total += weight * np.where(np.isfinite(values) | ((c > lower) & (c < upper)), values, 0.0)
-    return total * width
+def _from_end(
+    function: Callable[[Array], Array], end: float, away: float, distance: Array, steps: int = 8
+) -> Array:
+    """Integrals over the first `distance` from an end of the support, where the formula may vanish or blow up."""
+    total = np.zeros(distance.shape)
+    for u, _, weight in zip(*double_exponential(steps), strict=True):
+        values = _values(function, end + away * u * distance)
+        total += weight * np.where(np.isfinite(values), values, 0.0)
+    return total * distance
+
+
+def _to_edge(function: Callable[[Array], Array], end: float, away: float, distance: Array, edge: Array) -> Array:
+    """Integrals from `distance` to `edge`, both counted from an end, in the logarithm: as smooth as the formula is there."""
+    total, decades = np.zeros(distance.shape), np.log(edge / distance)
+    for s, _, weight in zip(*double_exponential(), strict=True):
+        place = distance * np.exp(s * decades)
+        total += weight * place * _values(function, end + away * place)
+    return np.where(distance < edge, total * decades, 0.0)
 
 
 def _panels(
@@ -234,8 +244,7 @@ def _panels(
     missing = 0.0
     count = 0
     while left.size:
-        at_end = (left == lower) | (right == upper)
-        mass, error = _mass_with_error(formula, left, right, at_end)
+        mass, error = _mass_with_error(formula, left, right, (lower, upper))
         finest = 8 * np.spacing(np.maximum(np.abs(left), np.abs(right)))
         settled = (error <= _AGREEMENT * mass) | (right - left <= finest)
         count += int(settled.sum())
@@ -243,7 +252,7 @@ def _panels(
             settled[:] = True
         missing += float(error[settled].sum())
         done.append((left[settled], right[settled], mass[settled]))
-        left, right, at_end = left[~settled], right[~settled], at_end[~settled]
+        left, right = left[~settled], right[~settled]
         middle = _split(left, right, lower, upper)
         left, right = np.concatenate((left, middle)), np.concatenate((middle, right))
     panels = [np.concatenate(parts) for parts in zip(*done, strict=True)]
@@ -266,19 +275,16 @@ def _split(left: Array, right: Array, lower: float, upper: float) -> Array:
     return np.where((right == upper) & (left > lower), right - 0.125 * width, middle)
 
 
-def _mass_with_error(formula: DensityFormula, left: Array, right: Array, at_end: _Mask) -> tuple[Array, Array]:
-    mass, error = np.empty(left.shape), np.empty(left.shape)
-    if at_end.any():
-        ends = left[at_end], right[at_end]
-        mass[at_end] = _by_double_exponential(formula.value, *ends)
-        error[at_end] = np.abs(mass[at_end] - _by_double_exponential(formula.value, *ends, steps=6))
-    inner = ~at_end
-    if inner.any():
-        a, b = left[inner], right[inner]
-        middle = 0.5 * (a + b)
-        halves = _by_gauss(formula.value, a, middle) + _by_gauss(formula.value, middle, b)
-        whole = _by_gauss(formula.value, a, b)
-        mass[inner], error[inner] = whole, np.abs(halves - whole)
+def _mass_with_error(formula: DensityFormula, left: Array, right: Array, ends: Support) -> tuple[Array, Array]:
+    """Integrals over panels, and how far two rules of different order differ on each."""
+    middle = 0.5 * (left + right)
+    mass = _by_gauss(formula.value, left, right)
+    error = np.abs(_by_gauss(formula.value, left, middle) + _by_gauss(formula.value, middle, right) - mass)
+    for end, away, at_end in ((float(ends[0]), 1.0, left == ends[0]), (float(ends[1]), -1.0, right == ends[1])):
+        if at_end.any():
+            width = (right - left)[at_end]
+            mass[at_end] = _from_end(formula.value, end, away, width)
+            error[at_end] = np.abs(mass[at_end] - _from_end(formula.value, end, away, width, steps=6))
     return mass, error
 
 
@@ -293,18 +299,16 @@ def _found_kinks(left: Array, right: Array, width: float) -> list[float]:
 
 def _representatives(formula: DensityFormula, edges: Array, total: float) -> tuple[Array, Array]:
     """Nodes and probabilities of the rules on all panels."""
-    nodes, masses = [], []
     u, weights = gauss(_NODES)
     left, width = edges[1:-2], np.diff(edges)[1:-1]
-    inner = (left[:, None] + width[:, None] * u).reshape(-1)
-    nodes.append(inner)
-    masses.append((width[:, None] * weights).reshape(-1) * _values(formula.value, inner))
-    u, complement, weights = double_exponential()
-    for a, b in ((edges[0], edges[1]), (edges[-2], edges[-1])):
-        ends = np.where(u < complement, a + u * (b - a), b - complement * (b - a))
-        values = _values(formula.value, ends)
-        nodes.append(ends)
-        masses.append((b - a) * weights * np.where(np.isfinite(values), values, 0.0))
+    nodes = [(left[:, None] + width[:, None] * u).reshape(-1)]
+    masses = [(width[:, None] * weights).reshape(-1) * _values(formula.value, nodes[0])]
+    share, _, weights = double_exponential()
+    for end, edge in ((edges[0], edges[1]), (edges[-1], edges[-2])):
+        places = end + share * (edge - end)
+        values = _values(formula.value, places)
+        nodes.append(places)
+        masses.append(abs(edge - end) * weights * np.where(np.isfinite(values), values, 0.0))
     return np.concatenate(nodes), np.concatenate(masses) / total
 
 

@@ -1,7 +1,7 @@
 """Outcomes as tables that a person reads in eighty columns: who produces what, who pays whom, what binds, what holds.
 
 What shares an index set shares a table. Numbers have six significant digits, and stand with their decimal points in
-line; a table too wide for the terminal goes on in a second one, and a long one shows its ends: nothing is ever cut silently.
+line; a table too wide for the terminal goes on in a second one, a long one shows its ends: nothing is cut silently.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from mechdsl.theory.virtual_cost import virtual_cost_of
 
 if TYPE_CHECKING:
     from mechdsl.pipeline import Run
+    from mechdsl.structure import Registry
 
-__all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime"]
+__all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime", "registry"]
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
@@ -146,6 +147,17 @@ def comparison(runs: Iterable[Run]) -> RenderableType:
     for j, run in enumerate(rows):
         table.add_row(run.market.regime, *(column[j] for column in shown), _verdict(run))
     return Group(_rule(Text("side by side", style=_STRONG)), table)
+
+
+def registry(found: Registry) -> RenderableType:
+    """The structures installed: name, what each handles, where it comes from; and those that could not be taken."""
+    parts: list[RenderableType] = []
+    for structure in found.structures:
+        parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
+        parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
+        parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
+    return Group(*parts) if parts else _line("no structures are installed")
 
 
 # ------------------------------------------------------------------------------------------------------------- numbers

@@ -231,12 +231,28 @@ def _bound(expression: sp.Expr) -> list[Letter]:
 
 
 def _tidy(expression: sp.Expr) -> sp.Expr:
-    """`x^a / x` as `x^(a - 1)`, in every term and inside sums."""
+    """`x^a / x` as `x^(a - 1)`, and `sum(k: [k = home[n]] f(k))` as `f(home[n])`, in every term and inside sums."""
     if isinstance(expression, IndexSum):
-        return IndexSum(_tidy(expression.body), expression.letters, expression.where)
+        return _picked(IndexSum(_tidy(expression.body), expression.letters, expression.where))
     if isinstance(expression, sp.Add | sp.Mul):
         expression = expression.func(*(_tidy(a) for a in expression.args))
     return sp.powsimp(expression)
+
+
+def _picked(node: IndexSum) -> sp.Expr:
+    """A sum over one letter whose terms vanish but at one place is the term at that place."""
+    if len(node.letters) != 1 or node.where != sp.true:
+        return node
+    letter = node.letters[0]
+    for factor in sp.Mul.make_args(node.body):
+        if not isinstance(factor, sp.Piecewise) or len(factor.args) != 2 or factor.args[1].expr != 0:
+            continue
+        value, condition = factor.args[0]
+        if isinstance(condition, sp.Eq) and letter in condition.args:
+            place = condition.rhs if condition.lhs == letter else condition.lhs
+            if isinstance(place, Entry | Quantity) and letter not in place.free_symbols:
+                return rename_letters(value * node.body / factor, {letter: place})
+    return node
 
 
 def _constraint_conditions(constraint: Constraint, multiplier: Quantity) -> list[tuple[str, sp.Basic]]:

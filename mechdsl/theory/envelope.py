@@ -113,7 +113,7 @@ def _closed_forms(
             slopes[slope] = slopes.get(slope, 0) + 1
     rest, rest_weights = (_rest(market, q, letters) for q in (private.quantity, weight or private.quantity))
     formulas: list[tuple[str, sp.Basic]] = []
-    value = sp.Symbol("Psi", real=True)
+    value = Quantity("Psi", (), "open")
     rent = sp.Integral(Rule(change.entry, t, *rest), (t, cost, top))
     for slope in sorted(slopes, key=sp.default_sort_key):
         ends = (top, cost) if weight is None else tuple(_at(weight, letters, end) for end in (top, cost))

@@ -14,7 +14,7 @@ import sympy as sp
 from mechdsl.formula import Entry, Letter, Quantity
 from mechdsl.market import PrivateType
 
-__all__ = ["Expectation", "Rule", "Slope", "highest", "misreport", "others", "own", "running"]
+__all__ = ["Expectation", "Rule", "Slope", "highest", "meaning", "misreport", "others", "own", "running", "subscript"]
 
 
 class Rule(sp.Expr):  # type: ignore[misc]
@@ -64,7 +64,7 @@ class Expectation(sp.Expr):  # type: ignore[misc]
         return tuple(self.args[1].args)
 
     def _sympystr(self, printer: Any) -> str:
-        return f"E{_subscript(self.letters)}[{printer._print(self.body)}]"
+        return f"E{subscript(self.letters)}[{printer._print(self.body)}]"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
         under = ", ".join(printer._print(a) for a in self.letters)
@@ -112,7 +112,7 @@ def running(private: PrivateType) -> sp.Expr:
 def others(of: Quantity, letters: Sequence[Letter]) -> sp.Expr:
     """`c₋ₖ`: everyone else's types, or weights; the rest of `of`."""
     under = ", ".join(str(a) for a in letters) or "0"
-    name = f"{of.name}{_subscript(letters) or '₋'}"
+    name = f"{of.name}{subscript(letters) or '₋'}"
     return Quantity(name, (), of.role, of.domain, f"{of.latex_name or of.name}_{{-{under}}}")
 
 
@@ -125,9 +125,36 @@ _SMALL = {"a": "ₐ", "e": "ₑ", "h": "ₕ", "i": "ᵢ", "j": "ⱼ", "k": "ₖ"
           "r": "ᵣ", "s": "ₛ", "t": "ₜ", "u": "ᵤ", "v": "ᵥ", "x": "ₓ"}  # fmt: skip
 
 
-def _subscript(letters: Sequence[Letter]) -> str:
+def subscript(letters: Sequence[object]) -> str:
     """`₋ₖ`, where Unicode has the letters; else `_-(k, n)`."""
     names = [str(a) for a in letters]
     if len(names) == 1 and names[0] in _SMALL:
         return "₋" + _SMALL[names[0]]
     return f"_-({', '.join(names)})" if names else ""
+
+
+_MEANINGS = {
+    "vc": "virtual cost",
+    "y": "output in units of private cost: what the type is multiplied by",
+    "p": "payment",
+    "U": "utility of a provider that reports truthfully",
+    "b": "upper end of the type's support",
+    "t": "a type between the provider's own and the highest",
+    "Psi": "least value of the programme, as a function of the weights",
+    "φ⁻¹": "inverse of the cost's shape phi",
+    "lambda": "shadow price of a constraint",
+    "nu": "multiplier of a lower bound",
+    "xi": "multiplier of an upper bound",
+    "F": "cumulative distribution of the type",
+    "f": "density of the type",
+}
+
+
+def meaning(symbol: sp.Basic) -> str:
+    """What a symbol stands for that the theory introduced; nothing if it is none of the theory's."""
+    name = str(getattr(symbol, "name", symbol))
+    if "\u0302" in name:
+        return "a reported type that may not be the true one"
+    if "₋" in name or "_-(" in name:
+        return "everyone else's"
+    return _MEANINGS.get(name, "") or _MEANINGS.get(name.partition("_")[0], "")

@@ -21,7 +21,7 @@ from mechdsl.formula import Entry, Interval, Letter, Quantity
 from mechdsl.market import Market, PrivateType
 from mechdsl.theory.notation import own
 
-__all__ = ["reported_types", "virtual_cost_of", "virtual_cost_step", "virtual_costs"]
+__all__ = ["laws_of", "reported_types", "virtual_cost_of", "virtual_cost_step", "virtual_costs"]
 
 _MYERSON = "Myerson (1981), Optimal auction design, for a seller; Ai, Simchi-Levi & Xu (2025), Algorithm 1 and C.3.1"
 _SHOWN = 12  # distributions written out; a market may have thousands
@@ -69,7 +69,7 @@ def virtual_cost_step(market: Market) -> Step:
     formulas: list[tuple[str, sp.Basic]] = []
     sentences = [
         "Truthful reports and participation leave each provider the rent $\\int_c^b y$; in expectation, with the order "
-        "of integration exchanged, the buyer pays $\\mathbb{E}[(c + F/f)\\, y]$.",
+        "of integration exchanged, the buyer pays $\\mathrm{E}[(c + F/f)\\, y]$.",
     ]
     holds, proved = True, True
     for private in market.types:
@@ -109,15 +109,17 @@ class _Group:
         return f"{head}: the virtual cost falls somewhere and is ironed there: {verdict.reason}."
 
 
-def _groups(private: PrivateType) -> list[_Group]:
-    """The distinct distributions of a type, each with the labels it belongs to."""
+def laws_of(private: PrivateType) -> tuple[tuple[str, Distribution], ...]:
+    """The distinct distributions of a type, each with the labels of the entries that have it."""
     members: dict[Distribution, list[int]] = {}
     for position, distribution in enumerate(private.distributions):
         members.setdefault(distribution, []).append(position)
-    return [
-        _Group(distribution, _labels(private, places, len(members) == 1), distribution.regularity())
-        for distribution, places in members.items()
-    ]
+    everyone = len(members) == 1
+    return tuple((_labels(private, places, everyone), distribution) for distribution, places in members.items())
+
+
+def _groups(private: PrivateType) -> list[_Group]:
+    return [_Group(law, labels, law.regularity()) for labels, law in laws_of(private)]
 
 
 def _labels(private: PrivateType, places: Sequence[int], everyone: bool) -> str:

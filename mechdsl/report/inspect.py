@@ -1,0 +1,343 @@
+"""Everything derived, for a reader: what was stated, what each symbol is, each step with its reason and its source.
+
+One content, four renderings. The LaTeX is a whole document in ASCII that compiles as it stands, with amsmath and
+nothing else; the JSON says each formula twice, as text and as LaTeX.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from mechdsl.derivation import Derivation, Step
+from mechdsl.formula import REAL_LINE, Interval, Letter, Quantity, quantities
+from mechdsl.market import Market
+from mechdsl.program import Constraint
+from mechdsl.report.formulas import display_latex, latex, text
+from mechdsl.report.json_report import document, to_text
+from mechdsl.report.prose import latex_prose, latex_text, markdown_prose, text_prose
+from mechdsl.structure import Registry, match
+from mechdsl.theory.notation import meaning
+from mechdsl.theory.virtual_cost import laws_of
+
+__all__ = ["FORMATS", "Inspection", "inspect", "inspection"]
+
+_WIDTH = 96
+_INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """One regime's derivation, to be shown.
+
+    Args:
+        market: as stated.
+        structure: the name of the structure taken; None where none handles the regime.
+        why: why it was taken, or why the installed ones were not.
+        derivation: None where there is none.
+    """
+
+    market: Market
+    structure: str | None
+    why: str
+    derivation: Derivation | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """One line of what was stated: what it is, of whom, and the formula or the words."""
+
+    what: str
+    formula: sp.Basic | None
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Symbol:
+    """One row of the symbol table."""
+
+    entry: sp.Basic
+    doc: str
+    domain: Interval
+
+
+def inspect(markets: Sequence[Market], registry: Registry, format: str = "text") -> str:  # noqa: A002
+    """Every regime's derivation, as `text`, `markdown`, `latex` (one whole document) or `json`."""
+    return FORMATS[format]([inspection(market, registry) for market in markets])
+
+
+def inspection(market: Market, registry: Registry) -> Inspection:
+    """The structure that handles the market, and what it derives."""
+    matched = match(market, registry)
+    if matched.structure is None:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in matched.reasons.items())
+        return Inspection(market, None, f"{matched.why}. {reasons}".strip(), None)
+    return Inspection(market, matched.structure.name, matched.why, matched.structure.derive(market))
+
+
+def status(step: Step) -> str:
+    """How far a step is to be believed, in a word or two."""
+    if not step.holds:
+        return "does not hold here"
+    return {True: "proved", False: "checked on this instance", None: "stated"}[step.proved]
+
+
+def as_text(inspections: Sequence[Inspection], width: int = _WIDTH) -> str:
+    """For a terminal: Unicode mathematics, one formula a line."""
+    first = inspections[0].market
+    lines = [_title(first), *(f"  {citation}" for citation in first.citations)]
+    for shown in inspections:
+        lines += ["", *_text_heading(shown, width)]
+        lines += [
+            "",
+            "  As stated",
+            *_text_table(((s.what, _words(s, text)) for s in _statements(shown.market)), width),
+        ]
+        lines += [
+            "",
+            "  Symbols",
+            *_text_table(((text(s.entry), _described(s, text_prose)) for s in _symbols(shown)), width),
+        ]
+        for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
+            lines += ["", *_text_step(number, step, width)]
+    return "\n".join(lines)
+
+
+def as_markdown(inspections: Sequence[Inspection]) -> str:
+    """Markdown with `$...$` and `$$...$$`."""
+    first = inspections[0].market
+    lines = [f"# {markdown_prose(_title(first))}", "", *(f"- {markdown_prose(c)}" for c in first.citations)]
+    for shown in inspections:
+        lines += ["", f"## {markdown_prose(_regime(shown.market))}", "", _taken(shown, markdown_prose)]
+        lines += ["", "### As stated", ""]
+        lines += [
+            f"- {markdown_prose(s.what)}: {_words(s, _dollars, markdown_prose)}" for s in _statements(shown.market)
+        ]
+        lines += ["", "### Symbols", "", "| symbol | meaning |", "| --- | --- |"]
+        lines += [f"| {_dollars(s.entry)} | {_described(s, markdown_prose)} |" for s in _symbols(shown)]
+        for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
+            lines += ["", f"### {number}. {markdown_prose(step.name)} ({status(step)})", ""]
+            lines += [f"$$\n{display_latex(step.formula)}\n$$", ""]
+            lines += [f"- {markdown_prose(label)}: {_dollars(formula)}" for label, formula in step.formulas]
+            lines += ["", markdown_prose(step.because), "", f"*Source:* {markdown_prose(step.source)}"]
+    return "\n".join(lines)
+
+
+def as_latex(inspections: Sequence[Inspection]) -> str:
+    """A whole LaTeX document, ASCII, that pdflatex compiles with amsmath and nothing else."""
+    first = inspections[0].market
+    lines = [
+        r"\documentclass{article}",
+        r"\usepackage{amsmath}",
+        r"\sloppy",
+        rf"\title{{{latex_text(_title(first))}}}",
+        r"\author{}",
+        r"\date{}",
+        r"\begin{document}",
+        r"\maketitle",
+    ]
+    lines += [rf"\noindent {latex_text(citation)}\par" for citation in first.citations]
+    for shown in inspections:
+        lines += [rf"\section*{{{latex_text(_regime(shown.market))}}}", _taken(shown, latex_text)]
+        lines += [r"\subsection*{As stated}"]
+        lines += _latex_list((latex_text(s.what), _words(s, _dollars, latex_text)) for s in _statements(shown.market))
+        lines += [r"\subsection*{Symbols}"]
+        lines += _latex_list((_dollars(s.entry), _described(s, latex_prose)) for s in _symbols(shown))
+        for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
+            lines += _latex_step(number, step)
+    return "\n".join([*lines, r"\end{document}", ""])
+
+
+def as_json(inspections: Sequence[Inspection]) -> str:
+    """`mechdsl/1`: for each regime its structure, symbols and steps."""
+    regimes = {shown.market.regime: _regime_object(shown) for shown in inspections}
+    return to_text(document(inspections[0].market.name, "inspect", regimes=regimes))
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Inspection]], str]] = {
+    "text": as_text, "markdown": as_markdown, "latex": as_latex, "json": as_json,
+}  # fmt: skip
+
+
+# What is shown, whatever the rendering.
+
+
+def _title(market: Market) -> str:
+    return f"{market.name}: {market.title}" if market.title else market.name
+
+
+def _regime(market: Market) -> str:
+    return f"Regime {market.regime}: {market.regime_title}" if market.regime_title else f"Regime {market.regime}"
+
+
+def _taken(shown: Inspection, spelt: Callable[[str], str]) -> str:
+    if shown.structure is None:
+        return spelt(f"Nothing is derived: {shown.why}.")
+    title = f"{shown.derivation.title}. " if shown.derivation else ""
+    return spelt(f"{title}Structure: {shown.structure}, for {shown.why}.")
+
+
+def _statements(market: Market) -> list[_Statement]:
+    """Layers, contracts, objectives and constraints, as stated."""
+    found: list[_Statement] = []
+    for layer in market.layers:
+        head = _head(layer.name, layer.letters)
+        found += [_Statement(f"cost of {head}", layer.cost)] if layer.cost != 0 else []
+        found += [_Statement(f"value to {head}", layer.value)] if layer.value != 0 else []
+        found += [_Statement(f"outside option of {head}", layer.outside)] if layer.outside != 0 else []
+        if layer.represents is not None:
+            found.append(_Statement(head, None, f"represents {layer.represents}"))
+        for private in market.types_of(layer.name):
+            laws = "; ".join(f"{labels}: {law}" for labels, law in laws_of(private))
+            found.append(_Statement(f"private type of {head}", private.declaration.entry, laws))
+        for choice in market.choices_of(layer.name):
+            entry = choice.declaration.entry
+            below = None if choice.lower is -sp.oo else sp.Ge(entry, choice.lower, evaluate=False)
+            above = None if choice.upper is sp.oo else sp.Le(entry, choice.upper, evaluate=False)
+            found += [_Statement(f"choice of {head}", bound) for bound in (below, above) if bound is not None]
+            found += [_Statement(f"choice of {head}", entry)] if below is None and above is None else []
+    for contract in market.contracts:
+        terms = ", ".join(f"{name} = {value}" for name, value in contract.arguments.items())
+        found.append(
+            _Statement("contract", None, f"{contract.payer} pays {contract.provider}: {contract.kind} {terms}".strip())
+        )
+    for objective in market.objectives:
+        goal = objective.goal if isinstance(objective.goal, str) else ""
+        formula = None if isinstance(objective.goal, str) else objective.goal
+        found.append(_Statement(f"objective of {objective.layer}", formula, f"{objective.sense} {goal}".strip()))
+    return [*found, *(_Statement(_head(c.name, c.letters), _relation(c)) for c in market.constraints)]
+
+
+def _head(name: str, letters: Sequence[Letter]) -> str:
+    return f"{name}[{', '.join(str(a) for a in letters)}]" if letters else name
+
+
+def _relation(constraint: Constraint) -> sp.Basic:
+    relation = {">=": sp.Ge, "<=": sp.Le, "==": sp.Eq}[constraint.relation]
+    return relation(constraint.left, constraint.right, evaluate=False)
+
+
+def _words(statement: _Statement, formula: Callable[[sp.Basic], str], spelt: Callable[[str], str] = str) -> str:
+    parts = [] if statement.formula is None else [formula(statement.formula)]
+    return ", ".join([*parts, *([spelt(statement.words)] if statement.words else [])])
+
+
+def _symbols(shown: Inspection) -> list[_Symbol]:
+    """The file's own names first, in its order, then what the theory introduced."""
+    declared = [_Symbol(d.entry, d.doc, d.quantity.domain) for d in shown.market.declarations.values()]
+    known = {d.quantity for d in shown.market.declarations.values()}
+    formulas = [
+        f
+        for s in (shown.derivation.steps if shown.derivation else ())
+        for f in (s.formula, *(g for _, g in s.formulas))
+    ]
+    found: dict[str, _Symbol] = {}
+    for formula in formulas:
+        introduced = [*quantities(formula), *(f.func for f in formula.atoms(sp.core.function.AppliedUndef))]
+        for symbol in sorted(introduced, key=str):
+            name = str(getattr(symbol, "name", symbol))
+            if symbol not in known and meaning(symbol) and name not in found:
+                shown_as = symbol if isinstance(symbol, Quantity) else sp.Symbol(name)
+                found[name] = _Symbol(shown_as, meaning(symbol), REAL_LINE)
+    return [*declared, *found.values()]
+
+
+def _described(symbol: _Symbol, spelt: Callable[[str], str]) -> str:
+    end = {float("inf"): "$\\infty$", -float("inf"): "$-\\infty$"}
+    ends = [end.get(e, f"{e:g}") for e in (symbol.domain.lower, symbol.domain.upper)]
+    left, right = str(symbol.domain)[0], str(symbol.domain)[-1]
+    span = "" if symbol.domain == REAL_LINE else f"in {left}{ends[0]}, {ends[1]}{right}"
+    return spelt("; ".join(part for part in (symbol.doc, span) if part) or "no description")
+
+
+# Text.
+
+
+def _text_heading(shown: Inspection, width: int) -> list[str]:
+    head = _regime(shown.market)
+    return [
+        head,
+        "=" * min(len(head), width),
+        *textwrap.wrap(_taken(shown, str), width, initial_indent="  ", subsequent_indent="  "),
+    ]
+
+
+def _text_table(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
+    pairs = list(rows)
+    column = min(24, max((len(left) for left, _ in pairs), default=0))
+    return [
+        line for left, right in pairs for line in _wrapped(f"{_INDENT}{left:<{column}}  ", right, width, column + 6)
+    ]
+
+
+def _text_step(number: int, step: Step, width: int) -> list[str]:
+    lines = [f"  {number}. {step.name} ({status(step)})", *_wrapped(_INDENT, text(step.formula), width, 8)]
+    for label, formula in step.formulas:
+        lines += _wrapped(f"{_INDENT}{label}:  ", text(formula), width, 8)
+    lines += _wrapped(_INDENT, text_prose(step.because), width, 4)
+    return [*lines, *_wrapped(f"{_INDENT}Source: ", step.source, width, 4)]
+
+
+def _wrapped(head: str, body: str, width: int, indent: int) -> list[str]:
+    return textwrap.wrap(
+        body, width, initial_indent=head, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    ) or [head.rstrip()]
+
+
+# LaTeX.
+
+
+def _dollars(formula: sp.Basic) -> str:
+    return f"${latex(formula)}$"
+
+
+def _latex_list(rows: Iterable[tuple[str, str]]) -> list[str]:
+    items = [rf"\item[{{{left}}}] {right}" for left, right in rows]
+    return [r"\begin{description}", *items, r"\end{description}"] if items else []
+
+
+def _latex_step(number: int, step: Step) -> list[str]:
+    lines = [rf"\subsection*{{{number}. {latex_text(step.name)} ({status(step)})}}"]
+    lines.append(rf"\[ {display_latex(step.formula)} \]")
+    for label, formula in step.formulas:
+        lines += [rf"\noindent {latex_text(label)}:", rf"\[ {display_latex(formula)} \]"]
+    return [
+        *lines,
+        rf"\noindent {latex_prose(step.because)}\par",
+        rf"\noindent \emph{{Source:}} {latex_text(step.source)}\par",
+    ]
+
+
+# JSON.
+
+
+def _regime_object(shown: Inspection) -> dict[str, Any]:
+    if shown.derivation is None:
+        return {"structure": None, "message": shown.why}
+    return {
+        "structure": shown.structure,
+        "why": shown.why,
+        "title": shown.derivation.title,
+        "symbols": [{**_formula_object(s.entry), "description": s.doc} for s in _symbols(shown)],
+        "steps": [_step_object(step) for step in shown.derivation.steps],
+    }
+
+
+def _step_object(step: Step) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "formula": _formula_object(step.formula),
+        "formulas": [{"label": label, **_formula_object(formula)} for label, formula in step.formulas],
+        "because": step.because,
+        "source": step.source,
+        "proved": step.proved,
+        "holds": step.holds,
+    }
+
+
+def _formula_object(formula: sp.Basic) -> dict[str, str]:
+    return {"text": text(formula), "latex": latex(formula)}

@@ -1,0 +1,383 @@
+"""How the pieces of a formula are spelt: in Unicode for terminals, in LaTeX for documents, in MathML for pages.
+
+A `Style` decides no structure (order, signs, parentheses: `mechdsl.report.formulas` does), so the renderings never
+disagree and a further one is a further style. Names are taken apart here: `rho` is Greek, `c_G` and `x12` have
+subscripts.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from xml.sax.saxutils import escape as escape_xml
+
+import sympy as sp
+
+from mechdsl.formula import Quantity
+from mechdsl.report.prose import GREEK, GREEK_WORDS, latex_text
+from mechdsl.theory.notation import subscript
+
+__all__ = ["LATEX", "LATEX_INLINE", "MATHML", "TEXT", "Style"]
+
+
+class Style(ABC):
+    """How the pieces of a formula are spelt. Every method gets rendered pieces and gives one."""
+
+    minus = "−"
+    relations: Mapping[type[sp.Basic], str] = {sp.Eq: "=", sp.Ne: "≠", sp.Ge: "≥", sp.Le: "≤", sp.Gt: ">", sp.Lt: "<"}
+    logic: Mapping[type[sp.Basic], str] = {sp.And: "∧", sp.Or: "∨"}
+
+    @abstractmethod
+    def number(self, digits: str) -> str: ...
+
+    @abstractmethod
+    def constant(self, name: str) -> str: ...
+
+    @abstractmethod
+    def name(self, symbol: sp.Symbol) -> str: ...
+
+    @abstractmethod
+    def label(self, label: str) -> str: ...
+
+    @abstractmethod
+    def entry(self, quantity: Quantity, indices: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def parentheses(self, inner: str) -> str: ...
+
+    @abstractmethod
+    def operator(self, sign: str) -> str: ...
+
+    @abstractmethod
+    def product(self, factors: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def fraction(self, above: str, below: str) -> str: ...
+
+    @abstractmethod
+    def power(self, base: str, exponent: str, exponent_is_simple: bool) -> str: ...
+
+    @abstractmethod
+    def root(self, inner: str) -> str: ...
+
+    @abstractmethod
+    def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str: ...
+
+    @abstractmethod
+    def integral(self, body: str, variable: str, lower: str, upper: str) -> str: ...
+
+    @abstractmethod
+    def function(self, name: str, arguments: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def absolute(self, inner: str) -> str: ...
+
+    @abstractmethod
+    def cases(self, rows: Sequence[tuple[str, str | None]]) -> str: ...
+
+    @abstractmethod
+    def indicator(self, condition: str) -> str: ...
+
+    @abstractmethod
+    def expectation(self, letters: Sequence[str], body: str) -> str: ...
+
+    @abstractmethod
+    def slope(self, rule: str, argument: str) -> str: ...
+
+    def fraction_needs_parentheses(self) -> bool:
+        """Whether fractions are written on the line."""
+        return False
+
+    def in_exponent(self) -> Style:
+        """The style of what stands in an exponent."""
+        return self
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Base and subscript: `c_G` -> c, G; `x12` -> x, 12; a longer word stays whole."""
+    base, _, rest = name.partition("_")
+    if rest and rest.strip("_") and (len(base) == 1 or base in GREEK):
+        return base, rest.strip("_")
+    found = re.fullmatch(r"([^\W\d_]+?)(\d+)", name)
+    if found and (len(found[1]) == 1 or found[1] in GREEK):
+        return found[1], found[2]
+    return name, ""
+
+
+def _statistic(quantity: Quantity) -> tuple[str, str] | None:
+    """`mean(c)` -> mean, c."""
+    found = re.fullmatch(r"(\w+)\((.+)\)", str(quantity.name))
+    return (found[1], found[2]) if found else None
+
+
+class _Text(Style):
+    def number(self, digits: str) -> str:
+        return digits
+
+    def constant(self, name: str) -> str:
+        return {"oo": "∞", "pi": "π"}.get(name, name)
+
+    def name(self, symbol: sp.Symbol) -> str:
+        return self._word(str(symbol.name))
+
+    def _word(self, name: str) -> str:
+        base, under = _parts(name)
+        spelt = GREEK.get(base, base)
+        return f"{spelt}_{GREEK.get(under, under)}" if "_" in name and under else f"{spelt}{under}"
+
+    def label(self, label: str) -> str:
+        return label
+
+    def entry(self, quantity: Quantity, indices: Sequence[str]) -> str:
+        statistic = _statistic(quantity)
+        if statistic:
+            return f"{statistic[0]}({self._word(statistic[1])}[{', '.join(indices)}])"
+        return f"{self.name(quantity)}[{', '.join(indices)}]"
+
+    def parentheses(self, inner: str) -> str:
+        return f"({inner})"
+
+    def operator(self, sign: str) -> str:
+        return sign
+
+    def product(self, factors: Sequence[str]) -> str:
+        return "·".join(factors)
+
+    def fraction(self, above: str, below: str) -> str:
+        return f"{above}/{below}"
+
+    def fraction_needs_parentheses(self) -> bool:
+        return True
+
+    def power(self, base: str, exponent: str, exponent_is_simple: bool) -> str:
+        if exponent in ("2", "3"):
+            return base + {"2": "²", "3": "³"}[exponent]
+        return f"{base}^{exponent}" if exponent_is_simple else f"{base}^({exponent})"
+
+    def root(self, inner: str) -> str:
+        return f"√{inner}" if re.fullmatch(r"\w+(\[[^\[\]]*\])?", inner) else f"√({inner})"
+
+    def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
+        under = ",".join(letters)
+        under = (
+            under if where is None and len(letters) == 1 else f"[{under}]" if where is None else f"[{under}: {where}]"
+        )
+        return f"{sign}{'_' if under[0] != '[' else ''}{under} {body}"
+
+    def integral(self, body: str, variable: str, lower: str, upper: str) -> str:
+        return f"∫[{variable} = {lower} .. {upper}] {body} d{variable}"
+
+    def function(self, name: str, arguments: Sequence[str]) -> str:
+        return f"{name}({', '.join(arguments)})"
+
+    def absolute(self, inner: str) -> str:
+        return f"|{inner}|"
+
+    def cases(self, rows: Sequence[tuple[str, str | None]]) -> str:
+        inner = rows[-1][0]
+        if rows[-1][1] is not None:
+            inner = f"if({rows[-1][1]}, {inner}, undefined)"
+        for value, condition in reversed(rows[:-1]):
+            inner = f"if({condition}, {value}, {inner})"
+        return inner
+
+    def indicator(self, condition: str) -> str:
+        return f"[{condition}]"
+
+    def expectation(self, letters: Sequence[str], body: str) -> str:
+        return f"E{subscript(letters)}[{body}]"
+
+    def slope(self, rule: str, argument: str) -> str:
+        return f"d{rule}/d{argument}"
+
+
+class _Latex(Style):
+    minus = "-"
+
+    def in_exponent(self) -> Style:
+        return LATEX_INLINE
+
+    relations: Mapping[type[sp.Basic], str] = {
+        sp.Eq: "=", sp.Ne: r"\ne", sp.Ge: r"\ge", sp.Le: r"\le", sp.Gt: ">", sp.Lt: "<",
+    }  # fmt: skip
+    logic: Mapping[type[sp.Basic], str] = {sp.And: r"\wedge", sp.Or: r"\vee"}
+
+    def number(self, digits: str) -> str:
+        mantissa, _, exponent = digits.partition("e")
+        return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else digits
+
+    def constant(self, name: str) -> str:
+        return {"oo": r"\infty", "pi": r"\pi", "e": "e", "nan": r"\text{undefined}"}.get(name, rf"\text{{{name}}}")
+
+    def name(self, symbol: sp.Symbol) -> str:
+        stated = symbol.latex_name if isinstance(symbol, Quantity) else None
+        return self._joined(*_parts(str(symbol.name)), []) if stated is None else stated
+
+    def _joined(self, base: str, under: str, indices: Sequence[str]) -> str:
+        below = ", ".join([*([self._word(under)] if under else []), *indices])
+        return f"{self._word(base)}_{{{below}}}" if below else self._word(base)
+
+    def _word(self, word: str) -> str:
+        word = GREEK_WORDS.get(word, word)
+        if word == "omicron":
+            return "o"
+        if word in GREEK:
+            return f"\\{word}"
+        if word.isascii() and word.isalnum():
+            return word if len(word) == 1 or word.isdigit() else rf"\mathit{{{word}}}"
+        return rf"\text{{{latex_text(word)}}}"
+
+    def label(self, label: str) -> str:
+        return label if label.isascii() and label.isdigit() else rf"\text{{{latex_text(label)}}}"
+
+    def entry(self, quantity: Quantity, indices: Sequence[str]) -> str:
+        if quantity.latex_name is not None:
+            return f"{quantity.latex_name}_{{{', '.join(indices)}}}"
+        statistic = _statistic(quantity)
+        if statistic:
+            return rf"\operatorname{{{statistic[0]}}}\left({self._joined(*_parts(statistic[1]), indices)}\right)"
+        return self._joined(*_parts(str(quantity.name)), indices)
+
+    def parentheses(self, inner: str) -> str:
+        return rf"\left({inner}\right)"
+
+    def operator(self, sign: str) -> str:
+        return r"\neg " if sign == "¬" else sign
+
+    def product(self, factors: Sequence[str]) -> str:
+        pieces = [factors[0]]
+        for before, factor in pairwise(factors):
+            pieces.append(rf" \cdot {factor}" if before[-1].isdigit() and factor[0].isdigit() else rf" \, {factor}")
+        return "".join(pieces)
+
+    def fraction(self, above: str, below: str) -> str:
+        return rf"\frac{{{above}}}{{{below}}}"
+
+    def power(self, base: str, exponent: str, exponent_is_simple: bool) -> str:
+        # A name with a superscript of its own (a multiplier's) takes no second one bare.
+        return f"{{{base}}}^{{{exponent}}}" if "^" in base else f"{base}^{{{exponent}}}"
+
+    def root(self, inner: str) -> str:
+        return rf"\sqrt{{{inner}}}"
+
+    def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
+        under = ", ".join(letters) + (rf" :\, {where}" if where is not None else "")
+        return rf"{chr(92)}{'sum' if sign == 'Σ' else 'prod'}_{{{under}}} {body}"
+
+    def integral(self, body: str, variable: str, lower: str, upper: str) -> str:
+        return rf"\int_{{{lower}}}^{{{upper}}} {body} \, d{variable}"
+
+    def function(self, name: str, arguments: Sequence[str]) -> str:
+        known = name in ("exp", "log", "max", "min")
+        return (f"\\{name}" if known else rf"\operatorname{{{name}}}") + self.parentheses(", ".join(arguments))
+
+    def absolute(self, inner: str) -> str:
+        return rf"\left|{inner}\right|"
+
+    def cases(self, rows: Sequence[tuple[str, str | None]]) -> str:
+        lines = [f"{v} & " + (r"\text{otherwise}" if c is None else rf"\text{{if }} {c}") for v, c in rows]
+        return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}"
+
+    def indicator(self, condition: str) -> str:
+        return rf"\mathbf{{1}}\{{{condition}\}}"
+
+    def expectation(self, letters: Sequence[str], body: str) -> str:
+        return rf"\mathrm{{E}}_{{-{', '.join(letters)}}}\left[{body}\right]"
+
+    def slope(self, rule: str, argument: str) -> str:
+        return rf"\frac{{\partial {rule}}}{{\partial {argument}}}"
+
+
+class _MathML(Style):
+    def number(self, digits: str) -> str:
+        return f"<mn>{digits}</mn>"
+
+    def constant(self, name: str) -> str:
+        return f"<mi>{ {'oo': '∞', 'pi': 'π', 'e': 'e'}.get(name, name) }</mi>"
+
+    def name(self, symbol: sp.Symbol) -> str:
+        return self._joined(*_parts(str(symbol.name)), [])
+
+    def _joined(self, base: str, under: str, indices: Sequence[str]) -> str:
+        below = self._row("<mo>,</mo>".join([*([self._word(under)] if under else []), *indices]))
+        return f"<msub>{self._word(base)}{below}</msub>" if under or indices else self._word(base)
+
+    def _word(self, word: str) -> str:
+        return f"<mi>{escape_xml(GREEK.get(word, word))}</mi>"
+
+    def _row(self, inner: str) -> str:
+        return f"<mrow>{inner}</mrow>"
+
+    def label(self, label: str) -> str:
+        return f"<mtext>{escape_xml(label)}</mtext>"
+
+    def entry(self, quantity: Quantity, indices: Sequence[str]) -> str:
+        statistic = _statistic(quantity)
+        if statistic:
+            return self.function(statistic[0], [self._joined(*_parts(statistic[1]), indices)])
+        return self._joined(*_parts(str(quantity.name)), indices)
+
+    def parentheses(self, inner: str) -> str:
+        return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
+
+    def operator(self, sign: str) -> str:
+        return f"<mo>{escape_xml(sign)}</mo>"
+
+    def product(self, factors: Sequence[str]) -> str:
+        return "<mo>&#x2062;</mo>".join(factors)
+
+    def fraction(self, above: str, below: str) -> str:
+        return f"<mfrac>{self._row(above)}{self._row(below)}</mfrac>"
+
+    def power(self, base: str, exponent: str, exponent_is_simple: bool) -> str:
+        return f"<msup>{self._row(base)}{self._row(exponent)}</msup>"
+
+    def root(self, inner: str) -> str:
+        return f"<msqrt>{inner}</msqrt>"
+
+    def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
+        under = "<mo>,</mo>".join(letters) + (f"<mo>:</mo>{where}" if where is not None else "")
+        return f"<munder><mo>{'∑' if sign == 'Σ' else '∏'}</mo>{self._row(under)}</munder>{body}"
+
+    def integral(self, body: str, variable: str, lower: str, upper: str) -> str:
+        ends = f"<msubsup><mo>∫</mo>{self._row(lower)}{self._row(upper)}</msubsup>"
+        return f"{ends}{body}<mspace width='0.2em'/><mi>d</mi>{variable}"
+
+    def function(self, name: str, arguments: Sequence[str]) -> str:
+        return f"<mi>{escape_xml(name)}</mi>{self.parentheses('<mo>,</mo>'.join(arguments))}"
+
+    def absolute(self, inner: str) -> str:
+        return f"<mrow><mo>|</mo>{inner}<mo>|</mo></mrow>"
+
+    def cases(self, rows: Sequence[tuple[str, str | None]]) -> str:
+        pairs = [(self._row(v), "<mtext>otherwise</mtext>" if c is None else self._row(c)) for v, c in rows]
+        lines = "".join(f"<mtr><mtd>{value}</mtd><mtd>{condition}</mtd></mtr>" for value, condition in pairs)
+        return f"<mrow><mo>{{</mo><mtable>{lines}</mtable></mrow>"
+
+    def indicator(self, condition: str) -> str:
+        return f"<mrow><mo>[</mo>{condition}<mo>]</mo></mrow>"
+
+    def expectation(self, letters: Sequence[str], body: str) -> str:
+        under = self._row("<mo>−</mo>" + "<mo>,</mo>".join(letters))
+        return f"<msub><mi>E</mi>{under}</msub><mrow><mo>[</mo>{body}<mo>]</mo></mrow>"
+
+    def slope(self, rule: str, argument: str) -> str:
+        return self.fraction(f"<mo>∂</mo>{rule}", f"<mo>∂</mo>{argument}")
+
+
+class _LatexInline(_Latex):
+    """Fractions on the line."""
+
+    def fraction(self, above: str, below: str) -> str:
+        return f"{above}/{below}"
+
+    def fraction_needs_parentheses(self) -> bool:
+        return True
+
+
+TEXT: Style = _Text()
+LATEX: Style = _Latex()
+LATEX_INLINE: Style = _LatexInline()
+MATHML: Style = _MathML()
