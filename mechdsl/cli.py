@@ -251,7 +251,7 @@ def _check(arguments: list[str]) -> int:
     if options.json:
         print(json_report.to_text(diagnosis.check_object(looked)))
     else:
-        terminal.console().print(diagnosis.page(looked))
+        terminal.console().print(diagnosis.page(looked), crop=False)
     unhandled = [r for r in looked.regimes if r.match.structure is None]
     return AT_FAULT if unhandled and (options.regime or len(looked.regimes) == 1) else ANSWERED
 

@@ -219,7 +219,9 @@ SMOOTH = DensityFormula(
     symbolic=lambda c: sp.exp(-(c**2)) * (2 + sp.sin(5 * c)),
 )
 PARABOLA = DensityFormula("c: 1 + c^2", lambda c: 1 + c * c, lambda c: 2 * c, symbolic=lambda c: 1 + c**2)
-ROOT = DensityFormula("c: 1/sqrt(c)", lambda c: 1 / np.sqrt(c), lambda c: -0.5 * c**-1.5, symbolic=lambda c: 1 / sp.sqrt(c))
+ROOT = DensityFormula(
+    "c: 1/sqrt(c)", lambda c: 1 / np.sqrt(c), lambda c: -0.5 * c**-1.5, symbolic=lambda c: 1 / sp.sqrt(c)
+)
 DATA = [0.31, 0.2, 0.9, 1.7, 0.55, 0.62, 1.1, 0.47]
 
 CASES: dict[str, tuple[Distribution, Callable[[], Reference]]] = {
@@ -269,8 +271,9 @@ CASES: dict[str, tuple[Distribution, Callable[[], Reference]]] = {
         lambda: density_reference(
             lambda c: mp.exp(-c * c) * (2 + mp.sin(5 * c)),
             lambda c: mp.exp(-c * c) * (5 * mp.cos(5 * c) - 2 * c * (2 + mp.sin(5 * c))),
-            lambda c: mp.sqrt(mp.pi) * mp.erf(c)
-            + mp.im(mp.sqrt(mp.pi) / 2 * mp.exp(-mpf(25) / 4) * mp.erf(c - mpc(0, 2.5))),
+            lambda c: (
+                mp.sqrt(mp.pi) * mp.erf(c) + mp.im(mp.sqrt(mp.pi) / 2 * mp.exp(-mpf(25) / 4) * mp.erf(c - mpc(0, 2.5)))
+            ),
             0,
             2,
         ),
@@ -281,7 +284,9 @@ CASES: dict[str, tuple[Distribution, Callable[[], Reference]]] = {
     ),
     "density, infinite at 0": (
         law("density", ROOT, on=(0, 4)),
-        lambda: density_reference(lambda c: 1 / mp.sqrt(c), lambda c: -(c ** mpf(-1.5)) / 2, lambda c: 2 * mp.sqrt(c), 0, 4),
+        lambda: density_reference(
+            lambda c: 1 / mp.sqrt(c), lambda c: -(c ** mpf(-1.5)) / 2, lambda c: 2 * mp.sqrt(c), 0, 4
+        ),
     ),
     "empirical": (law("empirical", DATA), lambda: empirical_reference(DATA)),
 }
@@ -355,5 +360,3 @@ def test_functions_against_arbitrary_precision(case: str) -> None:
                     note(name, abs(mpf(getattr(d, name)(c)) - (exact + sign * ratio)) / scale)
         bad = {name: max(found) for name, found in errors.items() if not max(found) <= TOLERANCE}
         assert not bad, bad
-
-

@@ -51,7 +51,10 @@ def test_the_six_regimes_share_the_file_and_differ_in_contracts() -> None:
     assert [c.kind for c in markets["M5"].contracts] == ["presigned", "direct"]
     assert markets["M3"].layer("union").represents == "creator"
     assert str(markets["M1"].constraints[0].left) == "x[k] + sum(i: x[i]**gamma[i, k]*mu[i, k])"
-    assert [str(d) for d in markets["M1"].types[0].distributions] == ["uniform(0.1, 1)", "normal(0.5, 0.4) on [0.05, 1.5]"]
+    assert [str(d) for d in markets["M1"].types[0].distributions] == [
+        "uniform(0.1, 1)",
+        "normal(0.5, 0.4) on [0.05, 1.5]",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +144,12 @@ def test_overrides_reach_dependent_params() -> None:
 
 
 def test_set_in_a_regime_whole_or_one_entry() -> None:
-    text = HEAD + CREATORS + REST + "param d[k] = [3, 4]  regime a { set d = 1 }  regime b { set d[text] = 9 }  regime c { }"
+    text = (
+        HEAD
+        + CREATORS
+        + REST
+        + "param d[k] = [3, 4]  regime a { set d = 1 }  regime b { set d[text] = 9 }  regime c { }"
+    )
     markets = pipeline.parse(text).markets
     tables = {n: m.data[m.declarations["d"].quantity].tolist() for n, m in markets.items()}
     assert tables == {"a": [1, 1], "b": [3, 9], "c": [3, 4]}
@@ -186,7 +194,9 @@ def test_the_report_completes_or_complains() -> None:
     assert full.report is not None
     assert next(iter(full.report.values())).tolist() == [0.25, 0.5]
     file, source = syntax.parse(text), full.source
-    both = elaborate(file, source, report=[Override("c", ("video",), 0.1), Override("c", ("text",), 0.9)]).markets["main"]
+    both = elaborate(file, source, report=[Override("c", ("video",), 0.1), Override("c", ("text",), 0.9)]).markets[
+        "main"
+    ]
     assert both.report is not None
     assert next(iter(both.report.values())).tolist() == [0.1, 0.9]
     with pytest.raises(MechError, match="nothing of c\\[text\\]"):
@@ -249,6 +259,20 @@ def test_refusals(text: str, code: str) -> None:
 
 def test_one_run_finds_them_all() -> None:
     found = codes((Path(__file__).parent / "cases" / "many_mistakes.mech").read_text())
-    assert {"M010", "M011", "M012", "M013", "M015", "M016", "M017", "M019", "M022", "M030", "M031", "M032", "M033"} <= set(found)
+    assert {
+        "M010",
+        "M011",
+        "M012",
+        "M013",
+        "M015",
+        "M016",
+        "M017",
+        "M019",
+        "M022",
+        "M030",
+        "M031",
+        "M032",
+        "M033",
+    } <= set(found)
     assert {"M034", "M035", "M040", "M041", "M052", "M057", "M091"} <= set(found)
     assert len(found) >= 20

@@ -105,11 +105,16 @@ class Beta(Rescaled):
     def _tail_share(self, p: float, q: float, probability: Array) -> Array:
         """The distance from the end, as a share of the support, within which the given probability lies."""
         unit = Beta("beta", (p, q), None, 0.0, 1.0, p, q)
+
+        def tail(share: Array) -> tuple[Array, Array]:
+            ratio = unit.inverse_reverse_hazard(share)
+            return unit.log_pdf(share) + np.log(ratio), ratio
+
         guess = betaincinv(p, q, probability)
         leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
         start = np.where(guess > 1e-290, guess, leading)
         ends = np.zeros(start.shape), np.ones(start.shape)
-        return tail_points(unit.log_cdf, unit.inverse_reverse_hazard, probability, 0.0, *ends, start)
+        return tail_points(tail, probability, 0.0, *ends, start)
 
     @property
     def mean(self) -> float:

@@ -89,12 +89,17 @@ class Density(Distribution):
 
     def _lower_mass(self, c: Array) -> Array:
         """The formula's integral from a to c: by panels, or where it is most of the whole, as what the rest leaves."""
-        mass = self._mass_beyond(c, from_below=True)
-        return np.where(mass <= _HALF * self._total, mass, self._total - self._mass_beyond(c, from_below=False))
+        return self._mass(c, from_below=True)
 
     def _upper_mass(self, c: Array) -> Array:
-        mass = self._mass_beyond(c, from_below=False)
-        return np.where(mass <= _HALF * self._total, mass, self._total - self._mass_beyond(c, from_below=True))
+        return self._mass(c, from_below=False)
+
+    def _mass(self, c: Array, from_below: bool) -> Array:
+        mass = self._mass_beyond(c, from_below)
+        most = mass > _HALF * self._total
+        if most.any():
+            mass[most] = self._total - self._mass_beyond(c[most], not from_below)
+        return mass
 
     def _mass_beyond(self, c: Array, from_below: bool) -> Array:
         """The panels on one side of c, and the part of c's own panel on that side."""
@@ -130,7 +135,7 @@ class Density(Distribution):
         j = np.clip(np.searchsorted(share, u, side="right") - 1, 0, len(share) - 2)
         near, far = self.edges[j], self.edges[j + 1]
         start = near + (far - near) * (u - share[j]) / (share[j + 1] - share[j])
-        return tail_points(self.log_cdf, self.inverse_reverse_hazard, u, self.lower, near, far, start)
+        return tail_points(self._lower_tail, u, self.lower, near, far, start)
 
     def _upper_point(self, s: Array) -> Array:
         share = self.above[::-1] / self._total
@@ -138,7 +143,7 @@ class Density(Distribution):
         edges = self.edges[::-1]
         near, far = edges[j], edges[j + 1]
         start = near + (far - near) * (s - share[j]) / (share[j + 1] - share[j])
-        return tail_points(self.log_survival, self.inverse_hazard, s, self.upper, near, far, start)
+        return tail_points(self._upper_tail, s, self.upper, near, far, start)
 
     @property
     def mean(self) -> float:
@@ -214,9 +219,7 @@ def _by_gauss(function: Callable[[Array], Array], lower: Array, upper: Array) ->
     return total * width
 
 
-def _from_end(
-    function: Callable[[Array], Array], end: float, away: float, distance: Array, steps: int = 8
-) -> Array:
+def _from_end(function: Callable[[Array], Array], end: float, away: float, distance: Array, steps: int = 8) -> Array:
     """Integrals over the first `distance` from an end of the support, where the formula may vanish or blow up."""
     total = np.zeros(distance.shape)
     for u, _, weight in zip(*double_exponential(steps), strict=True):

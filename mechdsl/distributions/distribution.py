@@ -198,21 +198,11 @@ class Distribution(ABC):
 
     def log_cdf(self, c: Real) -> Real:
         """log F(c), also where F underflows."""
-
-        def formula(c: Array) -> Array:
-            low = self._log_pdf(c) + np.log(self._lower_ratio(c))
-            return np.where(self._cdf(c) <= 0.5, low, np.log1p(-self._survival(c)))
-
-        return self._over(formula, c, -math.inf, 0.0, at_lower=-math.inf, at_upper=0.0)
+        return self._over(lambda c: self._lower_tail(c)[0], c, -math.inf, 0.0, at_lower=-math.inf, at_upper=0.0)
 
     def log_survival(self, c: Real) -> Real:
         """log(1 - F(c)), also where 1 - F underflows."""
-
-        def formula(c: Array) -> Array:
-            low = self._log_pdf(c) + np.log(self._upper_ratio(c))
-            return np.where(self._survival(c) <= 0.5, low, np.log1p(-self._cdf(c)))
-
-        return self._over(formula, c, 0.0, -math.inf, at_lower=0.0, at_upper=-math.inf)
+        return self._over(lambda c: self._upper_tail(c)[0], c, 0.0, -math.inf, at_lower=0.0, at_upper=-math.inf)
 
     def mass(self, lower: float, upper: float) -> float:
         """P(lower < type <= upper), taken from the nearer tail."""
@@ -284,6 +274,16 @@ class Distribution(ABC):
         return Reflected.of(self)
 
     # ------------------------------------------------------------------------------------------------------ evaluation
+
+    def _lower_tail(self, c: Array) -> tuple[Array, Array]:
+        """log F and F/f."""
+        ratio, survival = self._lower_ratio(c), self._survival(c)
+        return np.where(survival >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-survival)), ratio
+
+    def _upper_tail(self, c: Array) -> tuple[Array, Array]:
+        """log(1 - F) and (1 - F)/f."""
+        ratio, below = self._upper_ratio(c), self._cdf(c)
+        return np.where(below >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-below)), ratio
 
     def _over(
         self,

@@ -18,22 +18,21 @@ _Array = npt.NDArray[np.float64]
 
 
 def tail_points(
-    log_tail: Callable[[_Array], _Array],
-    ratio: Callable[[_Array], _Array],
+    tail: Callable[[_Array], tuple[_Array, _Array]],
     probabilities: _Array,
     origin: float,
     near: _Array,
     far: _Array,
     start: _Array,
 ) -> _Array:
-    """The points c between `near` and `far` at which `log_tail(c) = log(probabilities)`.
+    """The points c between `near` and `far` at which F(c) (or 1 - F(c)) has the given values.
 
     Args:
-        log_tail: log F (or log(1 - F)), growing with the distance from `origin`.
-        ratio: F/f (or (1 - F)/f), the inverse of the derivative of `log_tail` in that distance.
+        tail: log F and F/f (or those of 1 - F), log F growing with the distance from `origin`.
         probabilities: targets in (0, 1), shape (N,).
         origin: the end of the support where the tail is 0, possibly infinite.
-        near: bracket on the side of `origin`, shape (N,); likewise `far`.
+        near: end of the bracket on the side of `origin`, shape (N,).
+        far: its other end, shape (N,).
         start: first guesses, shape (N,).
 
     Returns:
@@ -46,14 +45,16 @@ def tail_points(
     active = np.arange(len(points))
     for _ in range(200):
         c = points[active]
-        excess = log_tail(c) - target[active]
+        logarithm, ratio = tail(c)
+        excess = logarithm - target[active]
         near[active] = np.where(excess <= 0, c, near[active])
         far[active] = np.where(excess >= 0, c, far[active])
-        moved = _step(c, excess, ratio(c), origin, away)
+        moved = _step(c, excess, ratio, origin, away)
         inside = (moved - near[active]) * (far[active] - moved) > 0
         moved = np.where(excess == 0, c, np.where(inside, moved, _between(near[active], far[active], origin)))
         points[active] = moved
-        settled = np.abs(moved - c) <= 2 * np.spacing(np.abs(c))
+        noise = 4 * np.spacing(np.maximum(np.abs(target[active]), 1.0))  # of log F: after this step there is no better
+        settled = (np.abs(excess) <= noise) | (np.abs(moved - c) <= 2 * np.spacing(np.abs(c)))
         active = active[~settled]
         if not active.size:
             break

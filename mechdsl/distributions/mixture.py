@@ -99,12 +99,12 @@ class Mixture(Distribution):
     def _lower_point(self, u: Array) -> Array:
         ends = np.array([d.quantile(u) for d in self.components])
         near, far = ends.min(axis=0), ends.max(axis=0)
-        return tail_points(self.log_cdf, self.inverse_reverse_hazard, u, self.lower, near, far, 0.5 * (near + far))
+        return tail_points(self._lower_tail, u, self.lower, near, far, 0.5 * (near + far))
 
     def _upper_point(self, s: Array) -> Array:
         ends = np.array([d.upper_quantile(s) for d in self.components])
         near, far = ends.max(axis=0), ends.min(axis=0)
-        return tail_points(self.log_survival, self.inverse_hazard, s, self.upper, near, far, 0.5 * (near + far))
+        return tail_points(self._upper_tail, s, self.upper, near, far, 0.5 * (near + far))
 
     @property
     def mean(self) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,23 +45,32 @@ def tail_ratio(z: Array, distance: Array) -> Array:
         z: standardised points, shape (N,).
         distance: to the point of truncation below, >= 0, possibly infinite, shape (N,).
     """
-    ratio = np.empty_like(z)
+    if z.size == 1:  # what payments call in loops
+        return _rule(float(z[0]), float(distance[0]))(z, distance)
+    ratio = np.full(z.shape, math.nan)
     short = distance * np.maximum(np.abs(z), 1.0) <= 1.0
-    if short.any():
-        ratio[short] = _short_ratio(z[short], distance[short])
-        if short.all():
-            return ratio
-    inside, across = z <= 0, (z > 0) & (distance >= z)
-    for rule, chosen in ((_left_ratio, inside), (_across_ratio, across), (_right_ratio, ~inside & ~across)):
-        part = chosen & ~short
+    left, across = ~short & (z <= 0), ~short & (z > 0) & (distance >= z)
+    right = ~short & (z > 0) & (distance < z)
+    for rule, part in ((_short_ratio, short), (_left_ratio, left), (_across_ratio, across), (_right_ratio, right)):
         if part.any():
             ratio[part] = rule(z[part], distance[part])
-    ratio[np.isnan(z)] = math.nan
     return ratio
+
+
+def _rule(z: float, distance: float) -> Callable[[Array, Array], Array]:
+    """The formula that loses no digits: by quadrature over short distances, else by where the interval lies."""
+    if distance * max(abs(z), 1.0) <= 1.0:
+        return _short_ratio
+    if z <= 0:
+        return _left_ratio
+    return _across_ratio if distance >= z else _right_ratio
 
 
 def _short_ratio(z: Array, distance: Array) -> Array:
     nodes, weights = gauss(8)
+    if z.size == 1:
+        t = nodes * distance
+        return distance * (weights @ np.exp(t * (z - _HALF * t)))
     total = np.zeros_like(z)
     for node, weight in zip(nodes, weights, strict=True):
         t = node * distance
@@ -186,14 +196,12 @@ class _Gaussian(Distribution):
         last = side * self.anchor + (self.above if side > 0 else self.below)
         ends = np.full(p.shape, -60.0), np.full(p.shape, min(40.0, last))
 
-        def log_tail(z: Array) -> Array:
-            low = np.log(tail_ratio(z, np.full(z.shape, math.inf))) - _HALF * (z - self.anchor) * (z + self.anchor)
-            return low - math.log(self.window)
+        def tail(z: Array) -> tuple[Array, Array]:
+            ratio = tail_ratio(z, np.full(z.shape, math.inf))
+            relative = -_HALF * (z - self.anchor) * (z + self.anchor)
+            return np.log(ratio) + relative - math.log(self.window), ratio
 
-        def ratio(z: Array) -> Array:
-            return tail_ratio(z, np.full(z.shape, math.inf))
-
-        z = tail_points(log_tail, ratio, p, -math.inf, *ends, guess)
+        z = tail_points(tail, p, -math.inf, *ends, guess)
         far = np.full(p.shape, math.inf)
         return self._type(side * z, far, far)
 
@@ -209,17 +217,14 @@ class _Gaussian(Distribution):
             rest = width - distance
             return -rest * (abs(self.anchor) + _HALF * rest)
 
-        def log_tail(distance: Array) -> Array:
+        def tail(distance: Array) -> tuple[Array, Array]:
             ratio = tail_ratio(first + distance, distance)
-            return np.log(ratio) + relative(distance) - math.log(self.window)
-
-        def ratio(distance: Array) -> Array:
-            return tail_ratio(first + distance, distance)
+            return np.log(ratio) + relative(distance) - math.log(self.window), ratio
 
         small = p * self.window * np.exp(-relative(np.zeros(p.shape)))
         start = np.where((guess > 0) & (guess < width), guess, small)
         ends = np.zeros(p.shape), np.full(p.shape, min(width, 40.0 + max(0.0, -first)))
-        near = tail_points(log_tail, ratio, p, 0.0, *ends, start)
+        near = tail_points(tail, p, 0.0, *ends, start)
         far = width - near
         return self._type(side * (first + near), *((near, far) if side > 0 else (far, near)))
 

@@ -57,6 +57,7 @@ class Names(Protocol):
     def statistic(self, kind: str, of: Quantity) -> Quantity: ...
     def index_valued(self, quantity: Quantity) -> IndexSet | None: ...
     def kind(self, name: str) -> str | None: ...
+    def letters_over(self, index_set: IndexSet) -> tuple[str, ...]: ...
     def known(self) -> tuple[str, ...]: ...
 
 
@@ -105,6 +106,10 @@ class Resolver:
             return self._placeholder()
         if result.has(sp.zoo, sp.nan):
             self._error("M033", "this expression divides by zero", node, "Check the divisor.")
+            return self._placeholder()
+        if result.has(sp.I):
+            hint = "Logarithms and roots are of numbers that are not negative."
+            self._error("M033", "this expression is not a real number", node, hint)
             return self._placeholder()
         return result
 
@@ -213,8 +218,13 @@ class Resolver:
         if self.names.kind(name) == "letter":
             self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "")
             return self._placeholder()
+        kind = self.names.kind(name)
+        role = "decision" if kind == "choice" else str(kind)
+        if scope.roles is not None and role not in scope.roles:
+            self._not_data(name, name, role, scope, node)
+            return self._placeholder()
         quantity = self.names.quantity(name, node.span)
-        if quantity is None or not self._allowed(name, quantity, scope, node):
+        if quantity is None:
             return self._placeholder()
         places = self._places(name, indices, quantity.sets, node, scope)
         if places is None:
@@ -222,31 +232,23 @@ class Resolver:
         return Entry(quantity, *places) if places else quantity
 
     def _allowed(self, name: str, formula: sp.Basic, scope: Scope, node: tree.Node) -> bool:
+        """Whether what a `let` stands for may be used here; if not, what it contains is named."""
         if scope.roles is None:
             return True
-        bad = sorted((q.name, q.role) for q in quantities(formula) if q.role not in scope.roles)
-        if not bad:
-            return True
-        words = {
-            "decision": "a decision",
-            "type": "a private type",
-            "state": "an unknown state",
-            "common": "a random factor",
-        }
-        of = "" if bad[0][0] == name else f" (through '{bad[0][0]}')"
-        code = "M042" if scope.purpose == "a distribution" and bad[0][1] == "type" else "M035"
-        hint = (
-            "Types are independent: a distribution may use params only."
-            if code == "M042"
-            else f"{scope.purpose.capitalize() or 'This'} is known before anyone decides: use params only."
-        )
-        self._error(
-            code,
-            f"'{name}' is {words.get(bad[0][1], bad[0][1])}{of}, {scope.purpose or 'this'} must be known data",
-            node,
-            hint,
-        )
-        return False
+        bad = sorted((str(q.name), q.role) for q in quantities(formula) if q.role not in scope.roles)
+        for culprit, role in bad[:1]:
+            self._not_data(name, culprit, role, scope, node)
+        return not bad
+
+    def _not_data(self, name: str, culprit: str, role: str, scope: Scope, node: tree.Node) -> None:
+        words = {"decision": "a decision", "type": "a private type", "state": "a state", "common": "a random factor"}
+        what = words.get(role, role)
+        message = f"'{name}' is {what}" if culprit == name else f"'{name}' depends on '{culprit}', {what}"
+        if scope.purpose == "a distribution" and role == "type":
+            self._error("M042", f"{message}; types are independent", node, "A distribution may use params only.")
+        else:
+            hint = "Use params only, or lets made of them."
+            self._error("M035", f"{message}; {scope.purpose or 'this'} must be known data", node, hint)
 
     # ------------------------------------------------------------------------------------------------------- indices
 
@@ -254,12 +256,14 @@ class Resolver:
         self, name: str, indices: tuple[tree.Expression, ...], sets: tuple[IndexSet, ...], node: tree.Node, scope: Scope
     ) -> tuple[sp.Expr, ...] | None:
         if len(indices) != len(sets):
-            wanted = f"[{', '.join(s.name for s in sets)}]" if sets else "no index"
+            taken: list[str] = []
+            for index_set in sets:
+                letters = self.names.letters_over(index_set)
+                taken.append(next((a for a in letters if a not in taken), letters[0] if letters else "..."))
+            wanted = f"{len(sets)} ind{'ex' if len(sets) == 1 else 'ices'}" if sets else "no index"
+            stated = f"{name}[{', '.join(taken)}]" if sets else name
             self._error(
-                "M020",
-                f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}",
-                node,
-                f"Write {name}{'[' + ', '.join('...' for _ in sets) + ']' if sets else ''}.",
+                "M020", f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}", node, f"Write {stated}."
             )
             return None
         places = [self._index(i, s, name, scope) for i, s in zip(indices, sets, strict=True)]
@@ -449,7 +453,8 @@ class Resolver:
         plain = [a for a in node.arguments if a.name is None and a.key is None]
         if len(plain) != len(node.arguments) or not least <= len(plain) <= greatest:
             count = f"{least}" if least == greatest else f"{least} to {greatest}"
-            self._error("M013", f"{node.name} takes {count} plain argument{'s' if greatest > 1 else ''}", node, "")
+            message = f"{node.name} takes {count} argument{'s' if greatest > 1 else ''}, here are {len(node.arguments)}"
+            self._error("M013", message, node, f"Write {node.name}(a{', b' if least > 1 else ''}).")
             return self._placeholder()
         arguments = [self._resolve(a.value, scope) for a in plain]
         if not all(self._number(v, a.value) for v, a in zip(arguments, plain, strict=True)):

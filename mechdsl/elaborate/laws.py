@@ -330,6 +330,9 @@ class _WithVariable:
     def index_valued(self, quantity: Quantity) -> IndexSet | None:
         return self.names.index_valued(quantity)
 
+    def letters_over(self, index_set: IndexSet) -> tuple[str, ...]:
+        return self.names.letters_over(index_set)
+
     def known(self) -> tuple[str, ...]:
         return (str(self.variable.name), *self.names.known())
 

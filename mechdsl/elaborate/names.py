@@ -109,6 +109,10 @@ class RegimeNames:
         found = self.declared.get(name)
         return found.kind if found else None
 
+    def letters_over(self, index_set: IndexSet) -> tuple[str, ...]:
+        """The letters that range over a set, as declared."""
+        return tuple(letter for letter, name in self.letter_sets.items() if name == index_set.name)
+
     def known(self) -> tuple[str, ...]:
         return tuple(self.declared)
 
@@ -193,8 +197,8 @@ class RegimeNames:
             for node, label in zip(members.labels, labels, strict=True):
                 if labels.count(label) > 1:
                     self.error("M039", f"label '{label}' stands twice in {statement.name}", node, "Labels must differ.")
-                    return None
-            return IndexSet(statement.name, labels)
+                    break
+            return IndexSet(statement.name, tuple(dict.fromkeys(labels)))
         if members.by is not None:
             self.error("M032", "the steps of an index set are 1", members, "Write 1..N.")
             return None

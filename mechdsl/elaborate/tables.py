@@ -185,14 +185,12 @@ class Tables:
         domain = quantity.domain
         low = (table <= domain.lower) if domain.lower_open else (table < domain.lower)
         high = (table >= domain.upper) if domain.upper_open else (table > domain.upper)
-        for place in np.argwhere(low | high)[:3]:
+        places = np.argwhere(low | high)
+        for place in places[:1]:
             at = tuple(int(j) for j in place)
-            self.names.error(
-                "M034",
-                f"{entry_name(quantity, at)} = {table[at]:g} is outside its declared range {domain}",
-                node,
-                "Correct the value, or the range in the declaration.",
-            )
+            more = f", and {len(places) - 1} more," if len(places) > 1 else ""
+            message = f"{entry_name(quantity, at)} = {table[at]:g}{more} is outside its declared range {domain}"
+            self.names.error("M034", message, node, "Correct the value, or the range in the declaration.")
 
 
 def entry_name(quantity: Quantity, place: Sequence[int]) -> str:

@@ -60,7 +60,10 @@ class Folder:
                 "Data files must be in the market's own folder or below it; links are followed before this is checked.",
             )
         if not target.is_file():
-            near = did_you_mean(name, (p.name for p in itertools.islice(root.glob("*.csv"), 50)))
+            near = (
+                did_you_mean(name, (p.name for p in itertools.islice(root.glob("*.csv"), 50)))
+                or "It has no csv file at all."
+            )
             return Diagnostic("M080", f"there is no file '{name}' in the folder of the market", span, near)
         if target.stat().st_size > MAX_CSV_BYTES:
             return Diagnostic(
@@ -109,12 +112,9 @@ class Reader:
             case tree.Sequence() if rest:
                 self._sequence(node, at, table)
             case tree.Mapping() | tree.Sequence():
-                self._error(
-                    "M032",
-                    f"{self._entry(at)} is one number, here stands a {_kind(node)}",
-                    node.span,
-                    f"'{self.name}' is indexed by {_sets_text(self.sets)}.",
-                )
+                indexed = f"is indexed by {_sets_text(self.sets)}" if self.sets else "has no index: declare it with one"
+                message = f"{self._entry(at)} is one number, here stands a {_kind(node)}"
+                self._error("M032", message, node.span, f"'{self.name}' {indexed}.")
             case tree.Call(name="csv"):
                 self._csv(node, at, table)
             case tree.Name() | tree.String() if self.values_in is not None:
@@ -157,7 +157,8 @@ class Reader:
                 seen.add(label)
                 self._fill(value, (*at, index_set.position(label)), table)
         missing = [label for label in index_set.labels if label not in seen]
-        if missing:
+        unknown = sum(label_text(node) not in index_set.labels for node, _ in node.entries)
+        if len(missing) > unknown:  # a misspelt label is one mistake, not two
             names = ", ".join(self._entry(at, label) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
             self._error("M030", f"no value for {names}", node.span, f"Every label of {index_set.name} needs a value.")
 

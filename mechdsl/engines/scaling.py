@@ -1,16 +1,17 @@
-"""Scales and a starting point, for programmes whose weights may lie twenty orders of magnitude apart.
+"""Natural scales and a feasible start, for programmes whose weights may lie twenty orders of magnitude apart.
 
 Where the objective is a sum of increasing costs `f_k(x_k)` and every row only gains from more `x`, let `x_k(t)` be what
-`k` gives for a cost of `t`, and `t*` the smallest `t` at which all rows hold. Then `t* <= optimal cost <= n t*`: below `t*`
-some row fails at `x(t)`, and every point that costs less than `t` in each term lies below `x(t)`; and `x(t*)` is feasible
-at cost `n t*`. So `x(t*)` is a strictly feasible start whose every cost is right to a factor of `n`, which scales
-columns, objective and multipliers alike, one independent block at a time [ours; tests/test_engine_scaling.py].
+`k` gives for a cost of `t`, `t_j` the smallest `t` at which row `j` holds at `x(t)`, and `T_k` the largest `t_j` of the rows
+that `k` serves. Then (a) the point `x_k(T_k)` is feasible, (b) no optimum spends more than `n T_k` on `k`: to spend `T_k`
+on it and at least `T_i` on every other `i` is feasible and would cost less, and (c) the block's optimal cost lies between
+its largest `t_j` and `n` times that. So `T_k` is the size of what `k` costs, `t_j` of what row `j` is worth, each right to
+a factor of about `n`, however different they are [ours; tests/test_engine_scaling.py].
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,19 +22,18 @@ from mechdsl.engines.lowering import Positions
 from mechdsl.engines.templates import Kernel
 from mechdsl.evaluate import Array
 
-__all__ = ["VANISHING", "Costs", "Supply", "completed", "supply"]
+__all__ = ["VANISHING", "Costs", "Monotone", "Natural", "completed", "natural"]
 
-# What a cost of weight 0 is taken to be, as a share of the smallest positive one: the limit as the weight vanishes.
-VANISHING = 1e-16
-_ROOM = 0.25  # how far above t* the start may lie, in the log of the rows' worst ratio
-_STEPS = 200
+VANISHING = 1e-16  # what a cost of weight 0 is taken to weigh, as a share of the smallest positive weight
+_LARGEST = 600.0  # of the logarithm of a cost or an output
+_SLOPE = 0.75  # of log supply in log t, where nothing better is known: between gamma/rho and 1/rho
+_APART = 6.0  # between points at which supply is looked at, in log t
+_MARGIN = 0.05  # by which the start is inside, in log t
+_ROUNDS = 60
 
 
 class Costs:
-    """The terms of a separable objective, `f_k(x_k)`, and the inverses of its increasing summands.
-
-    Made once; `weights` come with each call because they may be open.
-    """
+    """The objective as a sum of terms in single columns, `f_k(x_k)`, where it is one."""
 
     def __init__(self, form: Form) -> None:
         self.n = form.n
@@ -45,27 +45,27 @@ class Costs:
                 self.pieces.append((number, family.kernel, terms, source, family.columns[0][source]))
         self.linear_terms = np.flatnonzero(form.linear.rows == 0)
         self.linear_columns = form.linear.source[self.linear_terms]
-        columns = np.concatenate([self.linear_columns, *(c for *_, c in self.pieces)])
-        self.counts = np.bincount(columns, minlength=self.n)
+        self.columns = np.concatenate([self.linear_columns, *(c for *_, c in self.pieces)])
+        self.counts = np.bincount(self.columns, minlength=self.n)
         self.separable = all(kernel.arity == 1 for _, kernel, *_ in self.pieces)
         self.increasing = self.separable and all(kernel.increasing for _, kernel, *_ in self.pieces)
-        # A single power (or linear term) a column: inverses in closed form.
+        # One power (or linear term) a column: inverses in closed form.
         self.powers = bool(np.all(self.counts <= 1)) and all(_is_power(kernel) for _, kernel, *_ in self.pieces)
 
     def weights(self, numbers: Numbers) -> list[Array]:
+        """Of the linear terms, then of each piece."""
         return [numbers.linear[self.linear_terms], *(numbers.weights[f][terms] for f, _, terms, _, _ in self.pieces)]
 
     def at(self, numbers: Numbers, x: Array) -> tuple[Array, Array]:
-        """`f_k(x_k)` and `f_k'(x_k)`."""
+        """`f_k(x_k)` and `f_k'(x_k)`, constants left out."""
         weight = numbers.linear[self.linear_terms]
         value = added(self.linear_columns, weight * x[self.linear_columns], self.n)
         slope = added(self.linear_columns, weight, self.n)
         for f, kernel, terms, source, columns in self.pieces:
             factors = [q if np.ndim(q) == 0 else np.asarray(q)[source] for q in numbers.factors[f]]
             weight = numbers.weights[f][terms]
-            with np.errstate(all="ignore"):
-                values, carried = kernel.value([x[columns], *factors], len(columns))
-                slopes, _ = kernel.slopes(carried, len(columns))
+            values, carried = kernel.value([x[columns], *factors], len(columns))
+            slopes, _ = kernel.slopes(carried, len(columns))
             value += added(columns, weight * values, self.n)
             slope += added(columns, weight * slopes[0], self.n)
         return value, slope
@@ -83,77 +83,58 @@ class Costs:
                 exponent[columns] = q if np.ndim(q) == 0 else np.asarray(q)[source]
         return weight, exponent
 
-    def inverse(self, numbers: Numbers, cost: Array, start: Array) -> Array:
-        """`x` with `f_k(x_k) - f_k(start_k) = cost_k`, by Newton's method in logarithms; inf where there is none."""
-        base, _ = self.at(numbers, start)
-        log_x, target = np.zeros(self.n), np.log(np.maximum(cost, 1e-300))
-        low, high = np.full(self.n, -700.0), np.full(self.n, 700.0)
-        for _ in range(_STEPS):
+    def inverse(self, numbers: Numbers, log_cost: Array, base: Array) -> Array:
+        """`x` with `f_k(x_k) - f_k(base_k) = cost_k`, by Newton's method in logarithms kept inside a bracket."""
+        at_base, _ = self.at(numbers, base)
+        log_x = np.zeros(self.n)
+        low, high = np.full(self.n, -_LARGEST), np.full(self.n, _LARGEST)
+        for _ in range(_ROUNDS):
             x = np.exp(log_x)
-            with np.errstate(all="ignore"):
-                value, slope = self.at(numbers, start + x)
-                gap = np.log(value - base) - target
-                step = gap * (value - base) / (x * slope)
-            below = ~(gap > 0)  # nan: too small to tell apart
-            low, high = np.where(below, log_x, low), np.where(below, high, log_x)
-            new = log_x - step
+            value, slope = self.at(numbers, base + x)
+            error = np.log(value - at_base) - log_cost
+            above = error > 0
+            low, high = np.where(above, low, log_x), np.where(above, log_x, high)
+            new = log_x - error * (value - at_base) / (x * slope)
             new = np.where(np.isfinite(new) & (new > low) & (new < high), new, (low + high) / 2)
-            done = (np.abs(gap) < 1e-9) | (high - low < 1e-9)
+            done = (np.abs(error) < 1e-6) | (high - low < 1e-6)
             log_x = np.where(done, log_x, new)
             if done.all():
                 break
-        return np.where(log_x > 690.0, np.inf, start + np.exp(np.minimum(log_x, 690.0)))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Supply:
-    """What the `t*` argument gives.
-
-    Args:
-        numbers: with vanishing weights in the place of zeros.
-        x: `x(t*)`, feasible (least infeasible where no point is).
-        cost: (blocks,) a bound of each block's optimal cost: the cost of `x`.
-        scales: that follow.
-        short: rows that fail even at the caps (they can be met by no point), or an empty array.
-    """
-
-    numbers: Numbers
-    x: Array
-    cost: Array
-    scales: Scales
-    short: Positions
+        return base + np.exp(log_x)
 
 
 class Monotone:
-    """Which rows and terms belong to the class above, as far as it can be known before the parameters are."""
+    """Whether a programme is of the kind above, as far as that can be known before its parameters are."""
 
     def __init__(self, structure: Structure, costs: Costs) -> None:
         form = structure.form
         self.structure, self.form, self.costs = structure, form, costs
-        free = np.ones(form.n, dtype=bool)
+        self.own = np.ones(form.n, dtype=bool)  # columns that are not auxiliary
         for block in form.blocks:
             if block.auxiliary:
-                free[block.start : block.start + block.size] = False
-        self.own = free
+                self.own[block.start : block.start + block.size] = False
         self.possible = (
             costs.increasing
             and form.smooth
             and all(f.kernel.increasing for f in form.families)
             and not np.any((form.relation == 0) & ~form.auxiliary_row)
-            and not np.any(costs.counts[~free])
+            and not np.any(costs.counts[~self.own])
         )
         sign = np.concatenate(([1], np.where(form.relation == 0, -1, form.relation)))
         self.signs = [sign[f.terms.rows] for f in form.families]
-        # In the row that defines an auxiliary variable, its own coefficient is the one that may be positive.
+        # In the row that defines an auxiliary variable, that variable's own coefficient is the one that is positive.
         t = form.linear
-        own_row = np.zeros(len(t.rows), dtype=bool)
+        definition = np.zeros(len(t.rows), dtype=bool)
         for block in form.row_blocks:
             if block.defines is not None:
-                inside = (t.rows >= block.start) & (t.rows < block.start + block.size)
-                own_row |= inside & (t.source >= block.defines.start) & (t.source < block.defines.start + block.defines.size)
-        self.linear_sign = np.where(own_row, 1, sign[t.rows])
+                definition |= ((t.rows >= block.start) & (t.rows < block.start + block.size)
+                               & (t.source >= block.defines.start)
+                               & (t.source < block.defines.start + block.defines.size))
+        self.linear_sign = np.where(definition, 1, sign[t.rows])
+        self.jacobian = (structure.jacobian_rows[form.n :], structure.jacobian_columns[form.n :])
 
     def holds(self, numbers: Numbers) -> bool:
+        """Whether it is of that kind at these numbers."""
         return self.possible and bool(
             all(np.all(s * w >= 0) for s, w in zip(self.signs, numbers.weights, strict=True))
             and np.all(self.linear_sign * numbers.linear >= 0)
@@ -161,142 +142,199 @@ class Monotone:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Natural:
+    """Natural sizes at one set of numbers.
+
+    Args:
+        numbers: with vanishing weights where a column costs nothing.
+        x: a feasible start, `x_k(T_k)` (least infeasible where rows cannot be met).
+        row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`.
+        scales: for Ipopt.
+        needs: (rows,) what a row asks for; 0 where it asks for nothing.
+        short: rows that no point within the bounds can meet.
+    """
+
+    numbers: Numbers
+    x: Array
+    row_cost: Array
+    column_cost: Array
+    scales: Scales
+    needs: Array
+    short: Positions
+
+    @property
+    def spread(self) -> float:
+        """The largest ratio between natural costs."""
+        costs = self.row_cost[self.needs > 0]
+        return float(costs.max() / costs.min()) if len(costs) else 1.0
+
+
 def completed(form: Form, numbers: Numbers, x: Array) -> Array:
     """`x` with the auxiliary variables at what defines them."""
     for block in form.blocks:
-        if not block.auxiliary:
-            continue
-        at = slice(block.start, block.start + block.size)
-        x = x.copy()
-        x[at] = 0.0
-        with np.errstate(all="ignore"):
+        if block.auxiliary:
+            at = slice(block.start, block.start + block.size)
+            x = x.copy()
+            x[at] = 0.0
             body = Point(form, numbers, x).rows()
-        found = [(r, -body[r.start : r.start + r.size]) for r in form.row_blocks if r.defines is block]
-        # One row says what it is; several say what it is above (max) or below (min).
-        x[at] = found[0][1]
-        for r, value in found[1:]:
-            x[at] = np.maximum(x[at], value) if r.constraint.relation == ">=" else np.minimum(x[at], value)
+            rows = [r for r in form.row_blocks if r.defines is block]
+            x[at] = -body[rows[0].start : rows[0].start + block.size]
+            for r in rows[1:]:  # several rows say what it is above (max) or below (min)
+                choose = np.maximum if r.constraint.relation == ">=" else np.minimum
+                x[at] = choose(x[at], -body[r.start : r.start + block.size])
     return x
 
 
-def vanishing(costs: Costs, monotone: Monotone, numbers: Numbers) -> Numbers:
-    """Zero weights of costs replaced by a vanishing share of the smallest positive one (by 1 if there is none)."""
+def vanishing(costs: Costs, numbers: Numbers, own: npt.NDArray[np.bool_]) -> Numbers:
+    """Costs of weight 0 replaced by a vanishing share of the smallest positive one (by 1 where there is none)."""
     weights = costs.weights(numbers)
     every = np.concatenate(weights)
     if np.all(every > 0):
         return numbers
     positive = every[every > 0]
     small = VANISHING * float(positive.min()) if len(positive) else 1.0
-    total = added(np.concatenate([costs.linear_columns, *(c for *_, c in costs.pieces)]), every, costs.n)
+    free = own & (added(costs.columns, every, costs.n) == 0)
     linear = numbers.linear.copy()
-    spots = costs.linear_terms[(weights[0] == 0) & (total[costs.linear_columns] == 0)]
-    linear[spots] = small
+    linear[costs.linear_terms[free[costs.linear_columns]]] = small
     changed = list(numbers.weights)
-    for (f, _, terms, _, columns), weight in zip(costs.pieces, weights[1:], strict=True):
+    for f, _, terms, _, columns in costs.pieces:
         changed[f] = changed[f].copy()
-        changed[f][terms[(weight == 0) & (total[columns] == 0)]] = small
-    del monotone
+        changed[f][terms[free[columns]]] = small
     return replace(numbers, weights=tuple(changed), linear=linear)
 
 
-def supply(monotone: Monotone, numbers: Numbers) -> Supply:
-    """`x(t*)` and the scales that follow from it."""
-    form, costs, component = monotone.form, monotone.costs, monotone.structure.component
-    numbers = vanishing(costs, monotone, numbers)
-    blocks = int(component.max()) + 1 if form.n else 0
-    own = monotone.own
+def natural(monotone: Monotone, numbers: Numbers) -> Natural:
+    """The sizes `t_j`, `T_k`, the start `x(T)` and the scales that follow."""
+    form, costs, own = monotone.form, monotone.costs, monotone.own
+    with np.errstate(all="ignore"):
+        numbers = vanishing(costs, numbers, own)
+        given = _output(monotone, numbers)
+        needs = -numbers.constant[1:] * form.relation
+        needs = np.where(needs > 0, needs, 0.0)
+        if numbers.present is not None:
+            needs = np.where(numbers.present, needs, 0.0)
+        needy = np.flatnonzero(needs > 0)
+        log_needs = np.log(needs[needy])
+
+        def supplied(log_t: Array | float) -> tuple[Array, Array]:
+            x = completed(form, numbers, given(log_t))
+            body = Point(form, numbers, x).rows()[1:] * form.relation
+            return x, np.log(body[needy] + needs[needy]) - log_needs
+
+        row_log = np.zeros(form.m)
+        row_log[needy], met = _smallest(supplied, len(needy))
+        column_log = _served(monotone, row_log, needy)
+        short = needy[:0]
+        if met.all():
+            for _ in range(_ROUNDS):
+                x, ratio = supplied(column_log + _MARGIN)
+                if np.all(ratio > 0):
+                    break
+                # The interpolation was short: raise what serves the rows that fail.
+                row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
+                column_log = _served(monotone, row_log, needy)
+        else:
+            x, ratio = supplied(_LARGEST)
+            short = needy[~(ratio > -1e-9)]
+        row_cost, column_cost = np.exp(row_log), np.exp(column_log)
+        return Natural(numbers, x, row_cost, column_cost, _scales(monotone, numbers, x, column_cost, needs), needs, short)
+
+
+def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
+    """`log t -> x(t)`, within the bounds; auxiliary columns are left to be completed."""
+    costs, own = monotone.costs, monotone.own
     lower = np.where(own, numbers.lower, 0.0)
+    upper = np.where(own, numbers.upper, 1.0)
     if costs.powers and not lower.any():
         weight, exponent = costs.power_law(numbers)
         log_weight, slope = np.log(np.where(own, weight, 1.0)), 1.0 / exponent
-
-        def given(log_t: Array) -> Array:
-            return np.exp(np.clip((log_t[component] - log_weight) * slope, -690.0, 690.0))
-    else:
-
-        def given(log_t: Array) -> Array:
-            return np.minimum(costs.inverse(numbers, np.exp(np.clip(log_t, -690.0, 690.0))[component], lower), 1e300)
-
-    def point(log_t: Array) -> tuple[Array, Array, Array]:
-        x = np.where(own, np.minimum(given(log_t), numbers.upper), 0.0)
-        x = completed(form, numbers, x)
-        with np.errstate(all="ignore"):
-            body = Point(form, numbers, x).rows()[1:] * form.relation
-        return x, body, np.zeros(0)
-
-    need = -numbers.constant[1:] * form.relation
-    needed = (need > 0) if numbers.present is None else (need > 0) & numbers.present
-    row_block = _row_blocks(monotone.structure)
-    log_t, x, short = _smallest(point, need, needed, row_block, blocks, given)
-    cost, _ = costs.at(numbers, x)
-    base, _ = costs.at(numbers, lower)
-    # A block without needs costs nothing; its scale is that of one unit.
-    total = added(component, np.where(own, cost - base, 0.0), blocks)
-    total = np.where(total > 0, total, 1.0)
-    column = np.where(x > 0, x, 1.0)
-    row = 1.0 / np.where(needed, need, 1.0)
-    body = Point(form, numbers, x).rows()[1:]
-    auxiliary = form.auxiliary_row
-    if auxiliary.any():
-        for block in form.row_blocks:
-            if block.defines is not None:
-                at = slice(block.start - 1, block.start - 1 + block.size)
-                row[at] = 1.0 / column[block.defines.start : block.defines.start + block.defines.size]
-    natural = np.abs(body)
-    row = np.where(needed | auxiliary, row, 1.0 / np.where(natural > 0, natural, 1.0))
-    return Supply(numbers, x, total, Scales(column, row, 1.0 / total), short)
+        return lambda log_t: np.minimum(np.exp(np.clip((log_t - log_weight) * slope, -_LARGEST, _LARGEST)), upper)
+    return lambda log_t: np.minimum(costs.inverse(numbers, np.broadcast_to(log_t, (costs.n,)), lower), upper)
 
 
-def _row_blocks(structure: Structure) -> Positions:
-    """(rows,) the independent block a row belongs to (0 for a row without variables)."""
-    block = np.zeros(structure.form.m, dtype=np.intp)
-    n = structure.form.n
-    block[structure.jacobian_rows[n:]] = structure.component[structure.jacobian_columns[n:]]
-    return block
+def _smallest(supplied: Callable[[float], tuple[Array, Array]], rows: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """For each row the `log t` from which it holds, interpolated between the points looked at; and whether there is one."""
+    if not rows:
+        return np.zeros(0), np.zeros(0, dtype=bool)
+    looked: dict[float, Array] = {}
 
+    def look(log_t: float) -> Array:
+        log_t = min(max(log_t, -_LARGEST), _LARGEST)
+        if log_t not in looked:
+            looked[log_t] = supplied(log_t)[1]
+        return looked[log_t]
 
-def _smallest(
-    point: Any, need: Array, needed: npt.NDArray[np.bool_], row_block: Positions, blocks: int, given: Any
-) -> tuple[Array, Array, Positions]:
-    """The smallest `log t` of each block at which its rows hold (to `_ROOM` above), by safeguarded secants."""
-    log_t = np.zeros(blocks)
-    if not needed.any():
-        return log_t, point(np.full(blocks, -690.0))[0], np.zeros(0, dtype=np.intp)
-    low, high = np.full(blocks, -1400.0), np.full(blocks, 1400.0)
-    low_ratio, slope = np.full(blocks, -np.inf), np.full(blocks, 0.7)
-    busy = np.zeros(blocks, dtype=bool)
-    busy[row_block[needed]] = True
-    log_need = np.log(np.where(needed, need, 1.0))
-    best = log_t
-    previous: tuple[Array, Array] | None = None
-    for _ in range(_STEPS):
-        _, body, _ = point(log_t)
-        with np.errstate(all="ignore"):
-            ratio = np.where(needed, np.log(body + need) - log_need, np.inf)
-        worst = np.full(blocks, np.inf)
-        np.minimum.at(worst, row_block, ratio)
-        if previous is not None:
-            with np.errstate(all="ignore"):
-                secant = (worst - previous[1]) / (log_t - previous[0])
-            slope = np.where(np.isfinite(secant) & (secant > 1e-3), secant, slope)
-        previous = (log_t, worst)
-        good = worst >= 0
-        high, low = np.where(good, log_t, high), np.where(good, low, log_t)
-        done = ~busy | (good & (worst <= _ROOM)) | (high - low < 1e-6) | (low > 1390.0)
-        if done.all():
+    ratio = look(0.0)
+    guess = -np.clip(np.where(np.isfinite(ratio), ratio, 0.0), -_LARGEST, _LARGEST) / _SLOPE
+    look(float(guess.max()))
+    look(float(guess.min()))
+    for _ in range(_ROUNDS):  # outwards until every row holds at the top and none at the bottom
+        top, bottom = max(looked), min(looked)
+        if np.all(looked[top] >= 0) or top >= _LARGEST:
             break
-        with np.errstate(all="ignore"):
-            new = log_t + (0.5 * _ROOM - worst) / slope
-        inside = np.isfinite(new) & (new > low) & (new < high)
-        middle = np.where(np.isinf(worst), log_t + np.where(worst < 0, 20.0, -20.0), (low + high) / 2)
-        new = np.where(inside, new, np.clip(middle, low, high))
-        log_t = np.where(done, np.where(good, log_t, high), new)
-    del best, low_ratio, given
-    x, body, _ = point(log_t)
-    short = np.flatnonzero(needed & (body < -1e-9 * need))
-    return log_t, x, short
+        worst = float(np.min(looked[top]))
+        look(top + min(max(1.1 * -worst / _SLOPE, 1.0), 100.0) if np.isfinite(worst) else top + 50.0)
+    for _ in range(_ROUNDS):
+        bottom = min(looked)
+        if np.all(looked[bottom] < 0) or bottom <= -_LARGEST:
+            break
+        best = float(np.max(looked[bottom]))
+        look(bottom - min(max(1.1 * best / _SLOPE, 1.0), 100.0) if np.isfinite(best) else bottom - 50.0)
+    for _ in range(_ROUNDS):  # and between, where a row changes in a wide gap
+        points = sorted(looked)
+        wide = [(a + b) / 2 for a, b in zip(points, points[1:], strict=False)
+                if b - a > _APART and np.any((looked[a] < 0) & (looked[b] >= 0))]
+        if not wide:
+            break
+        for log_t in wide:
+            look(log_t)
+    points = sorted(looked)
+    table = np.array([looked[p] for p in points])
+    holds = table >= 0
+    met = holds.any(axis=0)
+    first = np.where(met, holds.argmax(axis=0), len(points) - 1)
+    before = np.maximum(first - 1, 0)
+    each = np.arange(rows)
+    at, left, right, a, b = np.array(points), table[before, each], table[first, each], before, first
+    share = np.where(np.isfinite(left) & (right > left), -left / (right - left), 1.0)
+    return at[a] + np.clip(share, 0.0, 1.0) * (at[b] - at[a]), met
+
+
+def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
+    """(columns,) `log T_k`: the largest `log t_j` of the rows a column serves, directly or through auxiliary ones."""
+    form = monotone.form
+    rows, columns = monotone.jacobian
+    of_row = np.full(form.m, -np.inf)
+    of_row[needy] = row_log[needy]
+    result = np.full(form.n, -np.inf)
+    np.maximum.at(result, columns, of_row[rows])
+    for block in reversed(form.blocks):
+        if block.auxiliary:
+            for r in form.row_blocks:
+                if r.defines is block:
+                    at = slice(r.start - 1, r.start - 1 + r.size)
+                    of_row[at] = result[block.start : block.start + block.size]
+                    inside = (rows >= at.start) & (rows < at.stop)
+                    np.maximum.at(result, columns[inside], of_row[rows[inside]])
+    lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
+    return np.where(np.isfinite(result), result, lowest)
+
+
+def _scales(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array, needs: Array) -> Scales:
+    """Columns by the start, rows by what they ask for, each block's objective by its cost at the start."""
+    form, component = monotone.form, monotone.structure.component
+    cost = added(component, np.where(monotone.own, column_cost, 0.0), int(component.max(initial=-1)) + 1)
+    column = np.where(x > 0, x, 1.0)
+    body = np.abs(Point(form, numbers, x).rows()[1:])
+    row = np.where(needs > 0, needs, np.where(body > 0, body, 1.0))
+    for block in form.row_blocks:
+        if block.defines is not None:
+            row[block.start - 1 : block.start - 1 + block.size] = column[
+                block.defines.start : block.defines.start + block.defines.size]
+    return Scales(column, 1.0 / row, 1.0 / np.where(cost > 0, cost, 1.0))
 
 
 def _is_power(kernel: Kernel) -> bool:
     template = kernel.template
-    return bool(template.is_Pow and template.base.is_Symbol and not template.exp.free_symbols & template.base.free_symbols)
+    return bool(template.is_Pow and template.base.is_Symbol and template.base not in template.exp.free_symbols)

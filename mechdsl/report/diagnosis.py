@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from mechdsl.errors import Diagnostic
 from mechdsl.report.json_report import diagnostic_object, document
 from mechdsl.report.terminal import heading
 from mechdsl.theory.curvature import Curvature
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_object", "page"]
 
+_INDENT = (0, 0, 0, 2)
 _SHOWN = 12  # types listed one by one
+UNHANDLED = "M060"
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _CONVEX = {
     True: "the programme is convex: a local optimum is the optimum",
@@ -33,17 +36,28 @@ _CONVEX = {
 def page(diagnosis: Diagnosis) -> RenderableType:
     """The diagnosis as a person reads it."""
     market = next(iter(diagnosis.model.markets.values()))
-    parts: list[RenderableType] = [heading(market), Text("")]
-    parts += [_regime(one) for one in diagnosis.regimes]
-    parts += [
-        Padding(Group(*lines), (1, 0, 0, 0)) for lines in (_curvatures(diagnosis), _types(diagnosis.types)) if lines
+    groups: list[list[RenderableType]] = [
+        [heading(market)],
+        [_regime(one) for one in diagnosis.regimes],
+        [*_curvatures(diagnosis)],
+        [*_types(diagnosis.types)],
+        *([_finding(found, diagnosis)] for found in _findings(diagnosis)),
+        [_summary(diagnosis)],
     ]
-    for found in diagnosis.diagnostics:
-        text = Text(found.render(diagnosis.model.source))
-        text.stylize(_COLOURS[found.severity], 0, len(found.severity))
-        parts.append(Padding(text, (1, 0, 0, 0)))
-    parts.append(Padding(_summary(diagnosis), (1, 0, 0, 0)))
-    return Group(*parts)
+    parts = [part for group in groups if group for part in (*group, Text(""))]
+    return Group(*parts[:-1])
+
+
+def _findings(diagnosis: Diagnosis) -> list[Diagnostic]:
+    """What is not already said with its regime."""
+    return [found for found in diagnosis.diagnostics if found.code != UNHANDLED]
+
+
+def _finding(found: Diagnostic, diagnosis: Diagnosis) -> RenderableType:
+    """A diagnostic as it is always rendered; its excerpt must not be wrapped."""
+    text = Text(found.render(diagnosis.model.source), no_wrap=True, overflow="ignore")
+    text.stylize(_COLOURS[found.severity], 0, len(found.severity))
+    return text
 
 
 def check_object(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -62,9 +76,15 @@ def _regime(one: RegimeDiagnosis) -> RenderableType:
     if one.market.regime_title:
         name.append(f"  {one.market.regime_title}", style="not bold")
     if one.match.structure is None:
-        return Group(name, Text("  no installed structure handles it", style="yellow"))
-    taken = Text(f"  structure {one.match.structure.name} ({one.match.why}); {_CONVEX[one.convex]}", style="dim")
-    return Group(name, Padding(taken, (0, 0, 0, 0)))
+        reasons = [Text(f"not {other}: {why}", style="dim") for other, why in one.match.reasons.items()]
+        return Group(
+            name,
+            Padding(Group(Text("no installed structure handles it", style="yellow"), *reasons), _INDENT, expand=False),
+        )
+    taken = f"structure {one.match.structure.name}, for {one.match.why}"
+    return Group(
+        name, Padding(Group(*(Text(line, style="dim") for line in (taken, _CONVEX[one.convex]))), _INDENT, expand=False)
+    )
 
 
 def _curvatures(diagnosis: Diagnosis) -> list[Text]:
@@ -94,11 +114,13 @@ def _types(types: tuple[TypeDiagnosis, ...]) -> list[Text]:
 def _summary(diagnosis: Diagnosis) -> Text:
     def counts() -> Iterator[str]:
         for severity in ("warning", "note"):
-            count = sum(found.severity == severity for found in diagnosis.diagnostics)
+            count = sum(found.severity == severity for found in _findings(diagnosis))
             if count:
                 yield f"{count} {severity}{'s' if count > 1 else ''}"
 
-    return Text(", ".join(counts()) or "nothing to remark", style="bold")
+    unhandled = sum(one.match.structure is None for one in diagnosis.regimes)
+    regimes = [f"{unhandled} of {len(diagnosis.regimes)} regimes not handled"] if unhandled else []
+    return Text(", ".join([*regimes, *counts()]) or "nothing to remark", style="bold")
 
 
 def _regime_object(one: RegimeDiagnosis) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def as_markdown(inspections: Sequence[Inspection]) -> str:
         lines += [f"| {_dollars(s.entry)} | {_described(s, markdown_prose)} |" for s in _symbols(shown)]
         for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
             lines += ["", f"### {number}. {markdown_prose(step.name)} ({status(step)})", ""]
-            lines += [f"$$\n{display_latex(step.formula)}\n$$", ""]
+            lines += [f"$$\n{display_latex(step.formula)}\n$$", ""] if _says_something(step) else []
             lines += [f"- {markdown_prose(label)}: {_dollars(formula)}" for label, formula in step.formulas]
             lines += ["", markdown_prose(step.because), "", f"*Source:* {markdown_prose(step.source)}"]
     return "\n".join(lines)
@@ -133,6 +133,8 @@ def as_latex(inspections: Sequence[Inspection]) -> str:
     lines = [
         r"\documentclass{article}",
         r"\usepackage{amsmath}",
+        r"\addtolength{\textwidth}{8em}\addtolength{\oddsidemargin}{-4em}",
+        r"\addtolength{\textheight}{8\baselineskip}\addtolength{\topmargin}{-4\baselineskip}",
         r"\sloppy",
         rf"\title{{{latex_text(_title(first))}}}",
         r"\author{}",
@@ -212,6 +214,11 @@ def _statements(market: Market) -> list[_Statement]:
     return [*found, *(_Statement(_head(c.name, c.letters), _relation(c)) for c in market.constraints)]
 
 
+def _says_something(step: Step) -> bool:
+    """Whether the formula is one; a step that has nothing to say of a market is just `true`."""
+    return bool(step.formula != sp.true)
+
+
 def _head(name: str, letters: Sequence[Letter]) -> str:
     return f"{name}[{', '.join(str(a) for a in letters)}]" if letters else name
 
@@ -268,14 +275,15 @@ def _text_heading(shown: Inspection, width: int) -> list[str]:
 
 def _text_table(rows: Iterable[tuple[str, str]], width: int) -> list[str]:
     pairs = list(rows)
-    column = min(24, max((len(left) for left, _ in pairs), default=0))
+    column = min(28, max((len(left) for left, _ in pairs), default=0))
     return [
         line for left, right in pairs for line in _wrapped(f"{_INDENT}{left:<{column}}  ", right, width, column + 6)
     ]
 
 
 def _text_step(number: int, step: Step, width: int) -> list[str]:
-    lines = [f"  {number}. {step.name} ({status(step)})", *_wrapped(_INDENT, text(step.formula), width, 8)]
+    lines = [f"  {number}. {step.name} ({status(step)})"]
+    lines += _wrapped(_INDENT, text(step.formula), width, 8) if _says_something(step) else []
     for label, formula in step.formulas:
         lines += _wrapped(f"{_INDENT}{label}:  ", text(formula), width, 8)
     lines += _wrapped(_INDENT, text_prose(step.because), width, 4)
@@ -302,7 +310,7 @@ def _latex_list(rows: Iterable[tuple[str, str]]) -> list[str]:
 
 def _latex_step(number: int, step: Step) -> list[str]:
     lines = [rf"\subsection*{{{number}. {latex_text(step.name)} ({status(step)})}}"]
-    lines.append(rf"\[ {display_latex(step.formula)} \]")
+    lines += [rf"\[ {display_latex(step.formula)} \]"] if _says_something(step) else []
     for label, formula in step.formulas:
         lines += [rf"\noindent {latex_text(label)}:", rf"\[ {display_latex(formula)} \]"]
     return [

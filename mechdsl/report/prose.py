@@ -98,12 +98,14 @@ def _latex_character(character: str) -> str:
     return rf"\texttt{{U+{ord(character):04X}}}"
 
 
-_COMMANDS: Mapping[str, str] = {"int": "∫", "ge": "≥", "le": "≤", "infty": "∞", "times": "×", "sum": "Σ", "partial": "∂",
-                                "cdot": "·", "in": "∈", "ne": "≠", "to": "→", "hat": ""}  # fmt: skip
+_COMMANDS: Mapping[str, str] = {
+    "int": "∫", "ge": "≥", "le": "≤", "infty": "∞", "times": "×", "sum": "Σ", "partial": "∂", "cdot": "·", "in": "∈",
+    "ne": "≠", "to": "→", "hat": "",
+}  # fmt: skip
 
-
-_KNOWN = {"mathrm", "mathit", "text", "operatorname", "left", "right", "frac", "sqrt", "prod", "log", "exp", "max", "min",
-          ",", ";", ":", "!", " ", "quad", "prime", "ldots", "mid", "partial", "nabla", "mapsto", "approx", "pm"}  # fmt: skip
+_KNOWN = frozenset(
+    ["mathrm", "mathit", "text", "operatorname", "left", "right", "frac", "sqrt", "prod", "log", "exp", "max", "min", "quad", "prime", "ldots", "mid", "nabla", "mapsto", "approx", "pm"]
+) | {",", ";", ":", "!", " "}  # fmt: skip
 
 
 def _plain(source: str) -> str:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -399,7 +398,7 @@ def _regime_line(market: Market) -> RenderableType:
     title = Text(market.regime, style=_STRONG)
     if market.regime_title:
         title.append(f"  {market.regime_title}", style="not bold")
-    return Padding(_rule(title), (1, 0, 0, 0))
+    return Group(Text(""), _rule(title))
 
 
 def _rule(title: Text) -> Rule:

@@ -223,7 +223,7 @@ def transformed_demand_step(market: Market) -> Step:
         shown = _with_inverses(stated, changes) if transformed is None else transformed
         formulas.append((stated.name, _relation(shown)))
         sentence, holds, proved = _curvature_in_both(market, program, stated, transformed, changes)
-        sentences.append(f"{stated.name}: {sentence}")
+        sentences.append(f"{stated.name.capitalize()}: {sentence}")
         verdicts.append((holds, proved))
     return Step(
         name,
@@ -343,7 +343,7 @@ def _change_sentences(change: ChangeOfVariables) -> list[str]:
     shown = change.convex
     strictly = "increasing" if change.inverse is not None else "nondecreasing"
     rising = strictly if shown.nondecreasing else "not shown to be nondecreasing"
-    sentences = [f"For {layer}, phi is {rising} in what is chosen. As to its curvature: {shown.because}"]
+    sentences = [f"For {layer}, $\\phi$ is {rising} in what is chosen, and {shown.verdict}"]
     if change.choice is None:
         sentences.append(
             f"The cost of {layer} depends on several choices: y stands for the coefficient of its type and has no "
@@ -352,7 +352,7 @@ def _change_sentences(change: ChangeOfVariables) -> list[str]:
     elif change.inverse is None:
         sentences.append("No closed inverse was found; numbers are found by bisection, and the programme stays in x.")
     if change.fixed != 0:
-        sentences.append("phi does not vanish at no output: the rest is a fixed cost, due whatever is bought.")
+        sentences.append("$\\phi$ does not vanish at no output: the rest is a fixed cost, due whatever is bought.")
     return sentences
 
 
@@ -366,21 +366,21 @@ def _curvature_in_both(
     """The sentence about one constraint's curvature, whether it is convex in y, and whether that is proved."""
     wanted = {">=": "concave", "<=": "convex", "==": "affine"}[stated.relation]
     in_x = curvature(stated.left - stated.right, market, wanted)
-    words = [f"In x: {in_x.because}"]
+    words = [f"in x, it {in_x.verdict}"]
     in_y = None
     if program is not None and transformed is not None:
         in_y = curvature(transformed.left - transformed.right, program, wanted)
         if in_y.holds is True:
-            return f"{words[0]} In y: {in_y.because}", True, in_y.proved
+            return f"{words[0]} In y, it {in_y.verdict}", True, in_y.proved
     convex_phi = all(c.convex.holds is True and c.convex.nondecreasing for c in changes)
     if wanted == "concave" and in_x.holds is True and in_x.nondecreasing and convex_phi:
         words.append(
-            "In y: it is concave, for the inverse of an increasing convex function is increasing and concave, and a "
+            "In y, it is concave, for the inverse of an increasing convex function is increasing and concave, and a "
             "nondecreasing concave function of concave functions is concave."
         )
         return " ".join(words), True, in_x.proved and all(c.convex.proved for c in changes)
     if in_y is not None:
-        words.append(f"In y: {in_y.because} The programme is therefore solved in x.")
+        words.append(f"In y, it {in_y.verdict} The programme is therefore solved in x.")
     else:
         words.append("In y it cannot be written down; the programme is solved in x.")
     return " ".join(words), in_y.holds if in_y is not None else None, False

@@ -49,10 +49,13 @@ def truthtelling_step(market: Market) -> Step:
         formulas.append((f"{layer.name}: after every report", sp.Ge(truth, deviation, evaluate=False)))
     because = (
         "By the revelation principle nothing is lost by asking for types and making the truth a best reply: for every "
-        "true type and every misreport (with a hat) in the support. The paper states it in expectation over everyone "
-        "else's types; the payment rule delivers the stronger condition, after every report of the others, because own "
-        "output falls as one's own weight rises."
+        "true type and every misreport (with a hat) in the support. "
     )
+    if any(isinstance(formula.lhs, Expectation) for _, formula in formulas):
+        because += (
+            "The paper states it in expectation over everyone else's types; after every report of theirs is more. "
+        )
+    because += "The payment rule delivers it, because own output falls as one's own weight rises."
     source = "Ai, Simchi-Levi & Xu (2025), section 2.1 and Problem (1); ex post: its footnote 2 and C.3.1"
     return _shown("incentive compatibility", formulas, because, source)
 
@@ -69,7 +72,7 @@ def participation_step(market: Market) -> Step:
         formulas.append((f"{layer.name}: after every report", sp.Ge(truth, layer.outside, evaluate=False)))
     because = (
         "A provider may refuse. Utility falls in the type, so it is enough that the highest type is left its outside "
-        "option; with the payment rule below it holds after every report, not only on average."
+        "option, which the payment rule sees to after every report."
     )
     source = "Ai, Simchi-Levi & Xu (2025), section 2.1 and Proposition C.2; ex post: C.3.1"
     return _shown("participation", formulas, because, source)

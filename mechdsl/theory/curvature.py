@@ -72,16 +72,21 @@ class Curvature:
     @property
     def because(self) -> str:
         """The verdict in whole sentences."""
+        return f"It {self.verdict}"
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in whole sentences, but for the subject of the first: `is concave for all data ...`."""
         if self.holds is None:
             stands = f"the term {_text(self.offending)} stands in the way"
-            return f"No rule shows that it is {self.wanted}: {stands}. {self.detail}"
+            return f"is not shown to be {self.wanted} by any rule: {stands}. {self.detail}"
         if self.holds is False:
-            return f"It is not {self.wanted}: the term {_text(self.offending)} is not. {self.detail}"
+            return f"is not {self.wanted}: the term {_text(self.offending)} is not. {self.detail}"
         word = self.wanted if self.shape.word in ("convex", "concave") else self.shape.word
         if self.evidence == DECLARED:
-            return f"It is {word} for all data in the declared ranges: {self.shape.rule}."
+            return f"is {word} for all data in the declared ranges ({self.shape.rule})."
         data = "on this instance's data, though not for all that the declared ranges allow"
-        return f"It is {word} {data}: {self.shape.rule}."
+        return f"is {word} {data} ({self.shape.rule})."
 
 
 def curvature(

@@ -122,9 +122,9 @@ def _closed_forms(
     sentences = []
     if slopes:
         sentences.append(
-            "Psi, the least value of the programme (weights times y, plus known costs, less values) as a function of "
-            "the weights, is concave with slope y in the provider's own. Where the weight is affine in the type, the "
-            "rent is therefore a difference of two values of Psi, exactly."
+            "$\\Psi$, the least value of the programme (weights times y, plus known costs, less values) as a "
+            "function of the weights, is concave with slope y in the provider's own. Where the weight is affine in "
+            "the type, the rent is therefore a difference of two values of $\\Psi$, exactly."
         )
     if integrals:
         whose = f"The weight of {integrals} of {len(private.distributions)} types" if slopes else "The weight"

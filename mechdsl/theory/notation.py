@@ -6,6 +6,7 @@ them; each carries its own rendering, as the nodes of `mechdsl.formula` do.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -96,7 +97,8 @@ def own(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
 
 def misreport(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
     """`ĉ[k]`: what the provider says instead."""
-    return _like(private, letters, f"{private.name}̂", rf"\hat{{{private.name}}}")
+    name = unicodedata.normalize("NFC", f"{private.name}\u0302")
+    return _like(private, letters, name, rf"\hat{{{private.quantity.latex_name or private.name}}}")
 
 
 def highest(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
@@ -153,7 +155,7 @@ _MEANINGS = {
 def meaning(symbol: sp.Basic) -> str:
     """What a symbol stands for that the theory introduced; nothing if it is none of the theory's."""
     name = str(getattr(symbol, "name", symbol))
-    if "\u0302" in name:
+    if "\u0302" in unicodedata.normalize("NFD", name):
         return "a reported type that may not be the true one"
     if "₋" in name or "_-(" in name:
         return "everyone else's"
