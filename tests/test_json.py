@@ -101,11 +101,11 @@ def test_what_has_no_meaning_is_absent() -> None:
 
 def test_no_nan_and_no_infinity() -> None:
     made = outcome(revenue=np.inf, welfare=np.nan, allocation={"x": np.array([np.nan, 1.0])}, extra={"fee": np.nan})
-    found = json.loads(to_text(regime_object(run(made, REFUSED))), parse_constant=lambda word: pytest.fail(word))
+    found = json.loads(to_text(regime_object(run(made, REFUSED))), parse_constant=pytest.fail)
     assert "revenue" not in found
     assert "welfare" not in found
     assert found["allocation"] == {"x": {"text": 1.0}}
-    assert found["fee"] is None
+    assert "fee" not in found
     assert found["certificate"]["checks"][1]["value"] is None
     assert found["certificate"]["passed"] is False
     with pytest.raises(ValueError, match="JSON compliant"):

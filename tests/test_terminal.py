@@ -15,9 +15,9 @@ from rich.console import Console
 from mechdsl.outcome import Account, Outcome
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
+from mechdsl.report import terminal
 from mechdsl.report.terminal import View, aligned, as_html, as_text, comparison, regime
 from mechdsl.structure import Broken, Registry
-from mechdsl.report import terminal
 
 
 def shown(made: Run, view: View | None = None, width: int = 80) -> str:
@@ -32,7 +32,7 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_numbers_stand_with_their_points_in_line() -> None:
-    assert aligned([7.33264618, 0.07808724, 12.0, np.nan]) == ("7.33265  ", "0.0780872", "12       ", "")
+    assert aligned([7.33264618, 0.07808724, 12.0, np.nan]) == ("7.33265  ", "0.0780872", "12" + 8 * " ", "")
     assert aligned([-0.0, 1e-146, 6.5e21]) == ("0      ", "1e-146 ", "6.5e+21")
 
 

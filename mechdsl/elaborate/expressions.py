@@ -216,7 +216,7 @@ class Resolver:
                 else rename_letters(formula, dict(zip(letters, places, strict=True)))
             )
         if self.names.kind(name) == "letter":
-            self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "")
+            self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "Remove the brackets.")
             return self._placeholder()
         kind = self.names.kind(name)
         role = "decision" if kind == "choice" else str(kind)
@@ -470,12 +470,12 @@ class Resolver:
                 return Entry(statistic, *formula.indices) if isinstance(formula, Entry) else statistic
             if isinstance(quantity, sp.Dummy):
                 return formula
-        self._error("M013", f"{node.name} takes one private type, as in {node.name}(c[k])", node, "")
+        self._error("M013", f"{node.name} takes one private type", node, f"Write {node.name}(c[k]).")
         return self._placeholder()
 
     def _if(self, node: tree.Call, scope: Scope) -> Any:
         if len(node.arguments) != 3:
-            self._error("M013", "if takes three arguments: if(condition, a, b)", node, "")
+            self._error("M013", "if takes three arguments", node, "Write if(condition, a, b).")
             return self._placeholder()
         condition = self._resolve(node.arguments[0].value, scope)
         if not self._boolean(condition, node.arguments[0].value):

@@ -212,8 +212,8 @@ class Laws:
         column = next((a.value for a in call.arguments if a.name == "column"), None)
         name = plain[0] if len(plain) == 1 else None
         if not isinstance(name, tree.String) or not (column is None or isinstance(column, tree.String | tree.Name)):
-            message = f'{call.name} takes a file and a column: {call.name}("costs.csv", column = "cost")'
-            self._error("M040", message, call, "")
+            hint = f'Write {call.name}("costs.csv", column = "cost").'
+            self._error("M040", f"{call.name} takes a file and a column", call, hint)
             return None
         text = self.folder.open(name.value, call.span)
         if isinstance(text, Diagnostic):

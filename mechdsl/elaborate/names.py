@@ -330,7 +330,10 @@ class RegimeNames:
     def place(self, quantity: Quantity, labels: tuple[str, ...], node: tree.Node | None) -> tuple[int, ...] | None:
         """Positions of an addressed entry (`mu.video.text`), or None after reporting."""
         if len(labels) > len(quantity.sets):
-            self.error("M020", f"'{quantity.name}' takes {len(quantity.sets)} labels, here are {len(labels)}", node, "")
+            message = f"'{quantity.name}' takes {len(quantity.sets)} labels, here are {len(labels)}"
+            self.error(
+                "M020", message, node, f"Write {'.'.join([str(quantity.name), *(s.labels[0] for s in quantity.sets)])}."
+            )
             return None
         for label, index_set in zip(labels, quantity.sets, strict=False):
             if label not in index_set.labels:

@@ -190,7 +190,9 @@ class RegimeBuilder:
             return None
         arguments = noises[0].arguments
         if len(arguments) != 1 or arguments[0].name not in ("variance", "precision"):
-            self.names.error("M057", "noise takes variance = ... or precision = ...", noises[0], "")
+            self.names.error(
+                "M057", "noise takes a variance or a precision", noises[0], "Write noise(variance = 1 / e[i])."
+            )
             return None
         resolver = Resolver(self.names, self.names.diagnostics)
         given = resolver.formula(arguments[0].value, scope)
@@ -307,7 +309,12 @@ class RegimeBuilder:
                 law = statement.distribution
                 letters = {a.name: a for a in declarations[name].letters}
                 if not (isinstance(law, tree.Call) and law.name == "normal" and len(law.arguments) == 2):
-                    self.names.error("M012", "a common factor is normal(mean, standard deviation)", law, "")
+                    self.names.error(
+                        "M012",
+                        "a common factor is normally distributed",
+                        law,
+                        "Write normal(mean, standard deviation).",
+                    )
                     continue
                 mean, deviation = (
                     Resolver(self.names, self.names.diagnostics).formula(

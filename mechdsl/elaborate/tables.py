@@ -155,7 +155,7 @@ class Tables:
             return None
         number = float(values)
         if np.isnan(number) or (np.isinf(number) and not infinite):
-            self.names.error("M033", f"{purpose} needs a finite number, this is {number}", node, "")
+            self.names.error("M033", f"{purpose} needs a finite number, this is {number}", node, "Correct the value.")
             return None
         return number
 

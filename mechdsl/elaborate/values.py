@@ -51,7 +51,7 @@ class Folder:
         try:
             target = (root / name).resolve()
         except (OSError, ValueError, RuntimeError):
-            return Diagnostic("M080", f"'{name}' is not the name of a file", span, "")
+            return Diagnostic("M080", f"'{name}' is not the name of a file", span, "Name a csv file.")
         if not target.is_relative_to(root):
             return Diagnostic(
                 "M081",
