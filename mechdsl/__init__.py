@@ -9,8 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost more than all the rest
 if TYPE_CHECKING:
     from mechdsl import theory
+    from mechdsl.api import MarketFile, Result, Results, load, parse
     from mechdsl.derivation import Derivation, Step
-    from mechdsl.errors import MechError
+    from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome
@@ -26,17 +27,23 @@ __all__ = [
     "Example",
     "Handles",
     "Market",
+    "MarketFile",
     "MechError",
     "Mechanism",
     "Optimum",
     "Outcome",
     "Report",
+    "Result",
+    "Results",
     "Solution",
     "Status",
     "Step",
     "Structure",
+    "UsageError",
     "Variable",
     "__version__",
+    "load",
+    "parse",
     "theory",
 ]
 
@@ -52,16 +59,22 @@ _HOME = {
     "Example": "structure",
     "Handles": "structure",
     "Market": "market",
+    "MarketFile": "api",
     "MechError": "errors",
     "Mechanism": "mechanism",
     "Optimum": "program",
     "Outcome": "outcome",
     "Report": "structure",
+    "Result": "api",
+    "Results": "api",
     "Solution": "program",
     "Status": "program",
     "Step": "derivation",
     "Structure": "structure",
+    "UsageError": "errors",
     "Variable": "program",
+    "load": "api",
+    "parse": "api",
 }
 
 if not TYPE_CHECKING:  # so that a misspelt name is still an error to the type checker

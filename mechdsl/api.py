@@ -19,14 +19,18 @@ from mechdsl.check import Diagnosis, diagnose
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.elaborate.expressions import label_text
 from mechdsl.errors import MechError, Source, UsageError, did_you_mean
-from mechdsl.formula import IndexSet
+from mechdsl.evaluate import Array
+from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
 from mechdsl.pipeline import Run
+from mechdsl.program import Program
 from mechdsl.report import json_report
-from mechdsl.structure import Registry, installed
+from mechdsl.report.export import nl_text, program_object, pyomo_text
+from mechdsl.report.inspect import inspect
+from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "assignments", "chosen", "load", "parse"]
+__all__ = ["MarketFile", "Result", "Results", "assignments", "chosen", "exported", "load", "parse"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -134,8 +138,6 @@ class MarketFile:
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
-        from mechdsl.report.inspect import inspect
-
         return inspect(chosen(self.model, _names(regime)), self.registry, format)
 
     def check(self, regime: str | Names = None) -> Diagnosis:
@@ -143,10 +145,8 @@ class MarketFile:
         return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))])
 
     def export(self, to: str, regime: str | None = None) -> str:
-        """What is solved, as `pyomo`, `nl`, `latex` or `json`; `regime` where the file has several."""
-        from mechdsl.report.export import export
-
-        return export(chosen(self.model, [regime] if regime else []), self.registry, to)
+        """What is solved at the file's report, as `pyomo`, `nl`, `latex` or `json`; see `exported`."""
+        return exported(chosen(self.model, _names(regime)), self.registry, to)
 
     def __repr__(self) -> str:
         return f"<market {self.name}: {', '.join(self.regimes)}>"
@@ -324,6 +324,37 @@ def chosen(model: Model, regimes: Sequence[str]) -> tuple[Market, ...]:
         if name not in model.markets:
             raise UsageError(f"the file has no regime '{name}'. {did_you_mean(name, model.markets)}")
     return tuple(m for name, m in model.markets.items() if not regimes or name in regimes)
+
+
+def exported(markets: Sequence[Market], registry: Registry, to: str) -> str:
+    """The programmes of regimes, at their reports, for other tools.
+
+    Args:
+        markets: the regimes; `pyomo` and `nl` hold one programme.
+        registry: the structures at hand.
+        to: `pyomo`, `nl`, `json` (the programmes), or `latex` (the derivations, a whole document).
+
+    Raises:
+        UsageError: several regimes where one is wanted, or none that a structure handles.
+    """
+    if to == "latex":
+        return inspect(markets, registry, "latex")
+    posed = {m.regime: _posed(m, found.structure) for m in markets if (found := match(m, registry)).structure}
+    if not posed:
+        raise UsageError("no installed structure handles what is to be exported (`mechdsl check` says why)")
+    if to == "json":
+        regimes = {name: program_object(*programme) for name, programme in posed.items()}
+        return json_report.to_text(json_report.document(markets[0].name, "export", regimes=regimes))
+    if len(posed) > 1:
+        raise UsageError(f"{to} holds one regime: name one of {', '.join(posed)}")
+    (programme,) = posed.values()
+    return {"pyomo": pyomo_text, "nl": nl_text}[to](*programme)
+
+
+def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quantity, Array]]:
+    """The programme of a regime, and its open parameters at the regime's report."""
+    program = structure.program(market, structure.derive(market))
+    return program, structure.parameters(market, pipeline.stated_report(market))
 
 
 def _names(regime: str | Names) -> tuple[str, ...]:

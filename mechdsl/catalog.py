@@ -70,8 +70,8 @@ _TEXT = (
     Explanation(
         "M002",
         "a limit of the language is exceeded",
-        "So that no text can make the reader hang or run out of memory, its size is bounded: 1,000,000 characters "
-        "and 60,000 words, numbers and signs in all; 60 digits in a number, which is 0 or lies between 1e-300 and "
+        "So that no text can make the reader hang or run out of memory, its size is bounded: 500,000 characters "
+        "and 40,000 words, numbers and signs in all; 60 digits in a number, which is 0 or lies between 1e-300 and "
         "1e300 in size; 100 characters in a name and 2,000 in a string; brackets 50 deep, and operators 150 deep, "
         "as in a sum written out with as many terms.",
         "Keep large tables in a csv file beside the market. Write long sums as sum(i: ...), and name the parts of "
@@ -135,7 +135,8 @@ _TEXT = (
     Explanation(
         "M008",
         "a string is not closed on its line",
-        "A string stands between two double quotes on one line. There is no way to write a double quote inside it.",
+        "A string stands between two double quotes on one line. There is no way to write a double quote inside "
+        "it.",
         'Add the closing " where the string ends. Inside a string, quote with single quotes.',
         bad='market m "a market',
         good='market m "a market"',

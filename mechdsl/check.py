@@ -24,7 +24,8 @@ from mechdsl.market import Market, Model
 from mechdsl.pipeline import unhandled
 from mechdsl.program import Constraint
 from mechdsl.structure import Match, Registry, match
-from mechdsl.theory.curvature import Curvature, curvature
+from mechdsl.theory.curvature import Curvature, curvature, ranges_of
+from mechdsl.theory.shape import shape
 
 __all__ = ["Diagnosis", "RegimeDiagnosis", "TypeDiagnosis", "diagnose"]
 
@@ -100,7 +101,7 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
     curvatures = {c.name: curvature(c.left - c.right, market, _WANTED[c.relation]) for c in market.constraints}
     found = [
         *_curvature_findings(curvatures, spans),
-        *(d for c in market.constraints for d in _reach(market, c, curvatures[c.name], spans.get(c.name))),
+        *(d for c in market.constraints for d in _reach(market, c, spans.get(c.name))),
     ]
     if matched.structure is None:
         problem = unhandled(market, matched, registry)
@@ -117,7 +118,7 @@ def _curvature_findings(curvatures: Mapping[str, Curvature], spans: Mapping[str,
         refuted = found.holds is False
         message = f"'{name}' is not {found.wanted}" if refuted else f"'{name}' could not be shown to be {found.wanted}"
         hint = f"{found.because} A local optimum need not be a global one."
-        yield Diagnostic("M074", message, spans.get(name), hint, "warning")
+        yield Diagnostic("M104", message, spans.get(name), hint, "warning")
 
 
 def _failing_steps(market: Market, derivation: Derivation) -> Iterator[Diagnostic]:
@@ -125,12 +126,12 @@ def _failing_steps(market: Market, derivation: Derivation) -> Iterator[Diagnosti
         if not step.holds:
             span = market.contracts[0].span if market.contracts else None
             message = f"in regime '{market.regime}', the step '{step.name}' does not follow"
-            yield Diagnostic("M079", message, span, step.because.replace("$", ""), "warning")
+            yield Diagnostic("M109", message, span, step.because.replace("$", ""), "warning")
 
 
-def _reach(market: Market, constraint: Constraint, found: Curvature, span: Span | None) -> Iterator[Diagnostic]:
+def _reach(market: Market, constraint: Constraint, span: Span | None) -> Iterator[Diagnostic]:
     """Rows of a `>=` that hold whatever is chosen, and rows that nothing can meet; only where the left side rises."""
-    if constraint.relation != ">=" or not found.nondecreasing:
+    if constraint.relation != ">=" or shape(constraint.left - constraint.right, ranges_of(market, "data")).falls:
         return
     bounds = [{c.quantity: _bound(market, c.lower, c) for c in market.choices}]
     upper = {c.quantity: _bound(market, c.upper, c) for c in market.choices}
@@ -146,10 +147,10 @@ def _reach(market: Market, constraint: Constraint, found: Curvature, span: Span 
     if trivial.any():
         rows = _rows(constraint, trivial)
         hint = "It asks for nothing; a condition (`where`) leaves such rows out."
-        yield Diagnostic("M072", f"{rows} is met when nothing is chosen", span, hint, "note")
+        yield Diagnostic("M102", f"{rows} is met when nothing is chosen", span, hint, "note")
     if hopeless.any():
         hint = "No choice within its bounds is enough: the regime is infeasible. Raise a bound, or ask for less."
-        yield Diagnostic("M073", f"{_rows(constraint, hopeless)} cannot be met", span, hint, "warning")
+        yield Diagnostic("M103", f"{_rows(constraint, hopeless)} cannot be met", span, hint, "warning")
 
 
 def _bound(market: Market, formula: Any, choice: Any) -> Array:
@@ -188,26 +189,41 @@ def _types(market: Market) -> Iterator[TypeDiagnosis]:
 
 
 def _type_findings(market: Market) -> Iterator[Diagnostic]:
-    spans = {private.name: private.declaration.span for private in market.types}
-    for kind in _types(market):
-        span = spans[kind.name.partition("[")[0]]
-        law = kind.distribution
-        if kind.regularity.regular is not True:
-            word = "falls somewhere" if kind.regularity.regular is False else "may fall somewhere"
-            hint = f"{kind.regularity.reason[0].upper()}{kind.regularity.reason[1:]}. It is ironed where it is used."
-            yield Diagnostic("M071", f"the virtual cost of {kind.name} {word}", span, hint, "note")
-        with np.errstate(all="ignore"):
-            middle, top = float(law.virtual_cost(law.quantile(0.5))), float(law.virtual_cost(law.upper))
-        if not law.is_point and middle > 0 and not top / middle < _WIDE:
+    """Irregular laws and far tails, once for each type: its first entry that has it is named."""
+    kinds = list(_types(market))
+    for private in market.types:
+        own = [kind for kind in kinds if kind.name.partition("[")[0] == private.name]
+        span = private.declaration.span
+        irregular = [kind for kind in own if kind.regularity.regular is not True]
+        if irregular:
+            first = irregular[0].regularity
+            word = "falls somewhere" if first.regular is False else "may fall somewhere"
+            hint = f"{first.reason[0].upper()}{first.reason[1:]}. It is ironed where it is used."
+            yield Diagnostic("M101", f"the virtual cost of {_names(irregular)} {word}", span, hint, "note")
+        far = [kind for kind in own if _tail(kind.distribution) is not None]
+        if far:
+            top, middle = _tail(far[0].distribution) or (0.0, 0.0)
             message = (
-                f"the virtual cost of {kind.name} is {top:.2g} at the top of its support, {middle:.2g} at the median"
+                f"the virtual cost of {_names(far)} is {top:.2g} at the top of its support, {middle:.2g} at the median"
             )
             hint = "Its density all but vanishes there; a narrower support is as good, unless such types matter."
-            yield Diagnostic("M076", message, span, hint, "note")
+            yield Diagnostic("M106", message, span, hint, "note")
     if market.types and market.report is None:
-        yield Diagnostic(
-            "M078", "no report is stated: `solve` takes every type at its mean", None, "Add: report c = ...", "note"
-        )
+        hint = "Add: report c = ..."
+        yield Diagnostic("M108", "no report is stated: `solve` takes every type at its mean", None, hint, "note")
+
+
+def _names(kinds: Sequence[TypeDiagnosis]) -> str:
+    return kinds[0].name + (f" (and {len(kinds) - 1} more)" if len(kinds) > 1 else "")
+
+
+def _tail(law: Distribution) -> tuple[float, float] | None:
+    """The virtual cost at the top of the support and at the median, where they are far apart."""
+    if law.is_point:
+        return None
+    with np.errstate(all="ignore"):
+        top, middle = float(law.virtual_cost(law.upper)), float(law.virtual_cost(law.quantile(0.5)))
+    return (top, middle) if middle > 0 and not top / middle < _WIDE else None
 
 
 def _scales(market: Market) -> Iterator[Diagnostic]:
@@ -217,7 +233,7 @@ def _scales(market: Market) -> Iterator[Diagnostic]:
         sizes = sizes[sizes > 0]
         if declaration is not None and sizes.size and sizes.max() > _WIDE * sizes.min():
             message = f"the entries of '{quantity.name}' run from {sizes.min():.2g} to {sizes.max():.2g}"
-            yield Diagnostic("M075", message, declaration.span, "Check the units.", "note")
+            yield Diagnostic("M105", message, declaration.span, "Check the units.", "note")
 
 
 # ------------------------------------------------------------------------------------------------- the file as a whole
@@ -226,7 +242,7 @@ def _scales(market: Market) -> Iterator[Diagnostic]:
 def _not_run(model: Model) -> Iterator[Diagnostic]:
     for experiment in model.experiments:
         message = f"experiment '{experiment.name.id}' is understood, and no command of this version runs it"
-        yield Diagnostic("M077", message, experiment.name.span, "`solve` solves the regimes it names.", "note")
+        yield Diagnostic("M107", message, experiment.name.span, "`solve` solves the regimes it names.", "note")
 
 
 def _unused(file: tree.File) -> Iterator[Diagnostic]:
@@ -241,7 +257,7 @@ def _unused(file: tree.File) -> Iterator[Diagnostic]:
             names = _declared(one)
             if not used & set(names):
                 hint = "Remove it, or use it; a misspelt name elsewhere would have been an error."
-                yield Diagnostic("M070", f"{word} '{names[0]}' is used nowhere", one.span, hint, "warning")
+                yield Diagnostic("M100", f"{word} '{names[0]}' is used nowhere", one.span, hint, "warning")
 
 
 _KINDS: Mapping[type, str] = {

@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         the exit status.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -170,10 +173,12 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
     for diagnostic in model.warnings:
         print(diagnostic.render(model.source), file=sys.stderr)
     page.print(terminal.heading(markets[0]))
-    runs = []
+    runs: list[Run] = []
     for market in markets:
         runs.append(run(market, registry))
         page.print(terminal.regime(runs[-1], view))
+        if _interrupted(runs):
+            raise KeyboardInterrupt
     if len(runs) > 1:
         page.print(terminal.comparison(runs))
     return _status(runs, named=bool(options.regime))
@@ -187,7 +192,10 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     interrupted = False
     try:
         for market in markets:
-            runs.append(run(market, registry))  # noqa: PERF401 - an interrupt must leave what was finished
+            runs.append(run(market, registry))
+            interrupted = _interrupted(runs)
+            if interrupted:
+                break
     except KeyboardInterrupt:
         interrupted = True
     regimes = {r.market.regime: json_report.regime_object(r) for r in runs}
@@ -195,6 +203,14 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     more = {"diagnostics": warnings} if warnings else {}
     print(json_report.to_text(json_report.document(model.name, "solve", regimes=regimes, **more)))
     return INTERRUPTED if interrupted else _status(runs, named=bool(options.regime))
+
+
+def _interrupted(runs: Sequence[Run]) -> bool:
+    """Whether the last solve was stopped by the user: Ipopt returns then, and Python is told nothing."""
+    from mechdsl.program import Status
+
+    last = runs[-1].outcome
+    return last is not None and last.status is Status.INTERRUPTED
 
 
 def _status(runs: Sequence[Run], *, named: bool) -> int:
@@ -318,9 +334,9 @@ def _export(arguments: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="FILE", help="write there, not to stdout")
     options = parser.parse_args(arguments)
     model, registry = _loaded(options)
-    from mechdsl.report.export import export
+    from mechdsl.api import exported
 
-    text = export(_chosen(model, options), registry, options.to)
+    text = exported(_chosen(model, options), registry, options.to)
     if options.output is None:
         print(text)
     else:

@@ -6,7 +6,7 @@ certificates and misreports, which all ask at neighbouring reports, share them a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from mechdsl.program import Program, Solution
 from mechdsl.structure import Report, Structure
 
 __all__ = ["Mechanism"]
+
+REMEMBERED = 20_000  # solutions kept, so that a long search cannot fill the memory
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +39,7 @@ class Mechanism:
     program: Program
     engine: Any
     _found: dict[bytes, Solution] = field(default_factory=dict)
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
 
     def solve(self, report: Report, start: Solution | None = None) -> Solution:
         """The programme's solution at `report`; remembered. `start` is a solution at a neighbouring report."""
@@ -49,9 +52,17 @@ class Mechanism:
         known = self._found.get(key)
         if known is None:
             known = self.engine.solve(parameters, start=start)
-            if len(self._found) < 50_000:  # a bound, so that a long search cannot fill the memory
+            if len(self._found) < REMEMBERED:
                 self._found[key] = known
         return known
+
+    def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` makes, made once for each key: what payments and checks build on the way and share."""
+        if key not in self._kept:
+            if len(self._kept) >= REMEMBERED:
+                self._kept.clear()
+            self._kept[key] = make()
+        return self._kept[key]
 
     def type_of(self, name: str) -> PrivateType:
         return next(t for t in self.market.types if t.name == name)

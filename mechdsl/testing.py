@@ -2,7 +2,7 @@
 
 Each example of a structure is solved, and then asked what no derivation can answer for itself: are the numbers stated
 elsewhere met, does any feasible decision do better, does any provider gain by lying, do the books balance, does money
-scale, do labels matter, do the solver's callbacks and the exported Pyomo model say the same. Failures come as sentences.
+scale, do labels matter, do the formulas and the exported Pyomo model say the same. Failures come as sentences.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mechdsl.accounting import constraint_slack, settle, stated_values
 from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import Quantity
+from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
@@ -66,7 +66,9 @@ def failures(structure: Structure) -> Iterator[Failure]:
         yield Failure("structure", "registration", reason)
         return
     if not structure.examples:
-        yield Failure("structure", "examples", "there is none: a structure needs a market with a number stated elsewhere")
+        yield Failure(
+            "structure", "examples", "there is none: a structure needs a market with a number stated elsewhere"
+        )
     for example in structure.examples:
         yield from _example_failures(structure, example)
 
@@ -123,7 +125,7 @@ def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example:
 
 def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """No feasible decision near the optimum, or far from it, has a better objective: random search."""
-    del example
+    del outcome, example
     program = mechanism.program
     if not isinstance(program, Optimum):
         return
@@ -204,7 +206,7 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
 
 
 def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """At random points, the exported Pyomo model and the reference evaluation give the same objective and constraints."""
+    """At random points the exported Pyomo model and the formulas give the same objective."""
     del outcome, example
     program = mechanism.program
     if not isinstance(program, Optimum):
@@ -297,13 +299,15 @@ def _relabelled(structure: Structure, file: tree.File, example: Example, outcome
         back = _flipped(np.asarray(other.allocation[name]), tuple(s.name in flip for s in choice.quantity.sets))
         if not np.allclose(back, outcome.allocation[name], rtol=1e-5, atol=1e-6):
             yield f"{name} depends on the order of the labels"
-    if outcome.revenue is not None and other.revenue is not None and not np.isclose(
-        outcome.revenue, other.revenue, rtol=TOLERANCE, atol=TOLERANCE
+    if (
+        outcome.revenue is not None
+        and other.revenue is not None
+        and not np.isclose(outcome.revenue, other.revenue, rtol=TOLERANCE, atol=TOLERANCE)
     ):
         yield "revenue depends on the order of the labels"
 
 
-def _sets(file: tree.File, example: Example) -> tuple[object, ...]:
+def _sets(file: tree.File, example: Example) -> tuple[IndexSet, ...]:
     return elaborate(file, Source("example", example.text)).markets[example.regime].sets
 
 

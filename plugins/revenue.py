@@ -6,6 +6,7 @@ allocation minimises virtual cost at every report. Source: Ai, Simchi-Levi & Xu 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Optimum, Outcome, Report, Structure, theory
@@ -76,6 +77,16 @@ objective buyer: maximize revenue
 report c = {ann: 0.9, bob: 1.05}
 """
 
+# Elastic demand: x = 3 / vc - 1 with vc = 2 c - 0.2; the rent is the integral of that in c.
+ELASTIC = """
+market elastic "Buying until the marginal value is the marginal virtual cost"
+layer buyer { value 3 * log(1 + x) }
+layer seller { type c ~ uniform(0.2, 1.2)  choose x >= 0  cost c * x }
+contract buyer -> seller: direct
+objective buyer: maximize revenue
+report c = 0.5
+"""
+
 STRUCTURE = Structure(
     name="revenue",
     title="Revenue-maximising direct procurement",
@@ -91,6 +102,11 @@ STRUCTURE = Structure(
             MYERSON,
             {"allocation.x.bob": 1.0, "payments.seller.bob": 1.4, "revenue": -1.4},
             "Myerson (1981): the winner is paid the highest report at which it would still have won",
+        ),
+        Example(
+            ELASTIC,
+            {"allocation.x": 2.75, "payments.seller": 1.375 + 1.5 * math.log(2.2 / 0.8) - 0.7},
+            "by hand: 3 / (1 + x) = 2 c - 0.2, and the integral of 3 / (2 t - 0.2) - 1 from 0.5 to 1.2",
         ),
     ),
 )

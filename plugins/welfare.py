@@ -6,6 +6,7 @@ and closes to `c y + Psi(b, c_-) - Psi(c)`. Source: Ai, Simchi-Levi & Xu (2025),
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Optimum, Outcome, Report, Structure, theory
@@ -62,6 +63,16 @@ objective buyer: maximize welfare
 report c = {ann: 0.25, bob: 0.75}
 """
 
+# Elastic demand: x = 3 / c - 1; the rent is the integral of 3 / t - 1 from the report to the highest cost.
+ELASTIC = """
+market elastic "Buying until the marginal value is the marginal cost"
+layer buyer { value 3 * log(1 + x) }
+layer seller { type c ~ uniform(0.2, 1.2)  choose x >= 0  cost c * x }
+contract buyer -> seller: direct
+objective buyer: maximize welfare
+report c = 0.5
+"""
+
 STRUCTURE = Structure(
     name="welfare",
     title="Welfare-maximising direct procurement",
@@ -77,6 +88,11 @@ STRUCTURE = Structure(
             VICKREY,
             {"allocation.x.ann": 1.0, "allocation.x.bob": 0.0, "payments.seller.ann": 0.75, "revenue": -0.75},
             "Vickrey (1961): the winner of a second-price procurement is paid the loser's cost",
+        ),
+        Example(
+            ELASTIC,
+            {"allocation.x": 5.0, "payments.seller": 2.5 + 3 * math.log(1.2 / 0.5) - 0.7},
+            "by hand: 3 / (1 + x) = c, and the integral of 3 / t - 1 from 0.5 to 1.2",
         ),
     ),
 )

@@ -12,7 +12,7 @@ from mechdsl.market import Market
 from mechdsl.outcome import Account, Certificate, Check, Outcome
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
-from mechdsl.structure import Handles, Match, Registry, Structure
+from mechdsl.structure import Handles, Match, Registry, Structure, match
 
 TEXT = """
 market pair "Two domains"
@@ -84,9 +84,11 @@ def run(
     regime: str = "plain",
     text: str = TEXT,
 ) -> Run:
-    match = Match(STRUCTURE, str(STRUCTURE.handles), MappingProxyType({}))
-    return Run(market(regime, text), match, None, made or outcome(), certificate)
+    taken = Match(STRUCTURE, str(STRUCTURE.handles), MappingProxyType({}))
+    return Run(market(regime, text), taken, None, made or outcome(), certificate)
 
 
-def unhandled() -> Run:
-    return pipeline.run(market(), NO_STRUCTURES)
+def unhandled(regime: str = "plain") -> Run:
+    found = market(regime)
+    missed = match(found, NO_STRUCTURES)
+    return Run(found, missed, problem=pipeline.unhandled(found, missed, NO_STRUCTURES))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import betainc, betaincc, betaincinv
+from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from mechdsl.distributions.arguments import Number, Support, bounded_support, exact
 from mechdsl.distributions.distribution import Array
@@ -85,6 +85,11 @@ class Beta(Rescaled):
         return slope
 
     def _pdf_slope(self, c: Array) -> Array:
+        slope = self._pdf(c) * self._log_pdf_slope(c)
+        return np.where(np.isfinite(slope), slope, self._end_slope(c))
+
+    def _end_slope(self, c: Array) -> Array:
+        """f' where f or f'/f is 0 or infinite: at the ends, term by term."""
         log_u, log_w = self._logs(c)
         p, q, slope = self.p, self.q, np.zeros(c.shape)
         scale = -log_beta(p, q) - 2 * math.log(self.upper - self.lower)
@@ -95,26 +100,26 @@ class Beta(Rescaled):
         return slope
 
     def _lower_point(self, u: Array) -> Array:
-        share = self._tail_share(self.p, self.q, u)
-        return self._place(share, 1 - share)
+        share = _share(self.p, self.q, u)
+        start = self._place(share, betainccinv(self.q, self.p, u))
+        near, far = np.full(u.shape, self.lower), np.full(u.shape, self.upper)
+
+        def tail(c: Array) -> tuple[Array, Array]:
+            ratio = self._lower_ratio(c)
+            return self._log_pdf(c) + np.log(ratio), ratio
+
+        return tail_points(tail, u, self.lower, near, far, start)
 
     def _upper_point(self, s: Array) -> Array:
-        share = self._tail_share(self.q, self.p, s)
-        return self._place(1 - share, share)
+        share = _share(self.q, self.p, s)
+        start = self._place(betainccinv(self.p, self.q, s), share)
+        near, far = np.full(s.shape, self.upper), np.full(s.shape, self.lower)
 
-    def _tail_share(self, p: float, q: float, probability: Array) -> Array:
-        """The distance from the end, as a share of the support, within which the given probability lies."""
-        unit = Beta("beta", (p, q), None, 0.0, 1.0, p, q)
+        def tail(c: Array) -> tuple[Array, Array]:
+            ratio = self._upper_ratio(c)
+            return self._log_pdf(c) + np.log(ratio), ratio
 
-        def tail(share: Array) -> tuple[Array, Array]:
-            ratio = unit.inverse_reverse_hazard(share)
-            return unit.log_pdf(share) + np.log(ratio), ratio
-
-        guess = betaincinv(p, q, probability)
-        leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
-        start = np.where(guess > 1e-290, guess, leading)
-        ends = np.zeros(start.shape), np.ones(start.shape)
-        return tail_points(tail, probability, 0.0, *ends, start)
+        return tail_points(tail, s, self.upper, near, far, start)
 
     @property
     def mean(self) -> float:
@@ -198,6 +203,13 @@ def log_beta(p: float, q: float) -> float:
         + _stirling(small)
         + tail
     )
+
+
+def _share(p: float, q: float, probability: Array) -> Array:
+    """A first guess at the u with I_u(p, q) = probability; by the leading term where scipy's underflows."""
+    guess = betaincinv(p, q, probability)
+    leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
+    return np.asarray(np.where(guess > 1e-290, guess, leading), dtype=np.float64)
 
 
 def _stirling(x: float) -> float:

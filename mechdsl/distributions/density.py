@@ -194,7 +194,7 @@ def density(formula: DensityFormula, on: Support | None) -> Density:
     with np.errstate(all="ignore"):
         _check_positive(formula, lower, upper, known)
         panels = _panels(formula, lower, upper, known)
-    masses, found = panels[2], _found_kinks(panels[0], panels[1], upper - lower)
+    masses, found = panels[2], _found_kinks(formula, panels[0], panels[1])
     edges = np.concatenate((panels[0], [upper]))
     below = np.concatenate(([0.0], np.cumsum(masses)))
     above = np.concatenate((np.cumsum(masses[::-1])[::-1], [0.0]))
@@ -230,6 +230,7 @@ def _from_end(function: Callable[[Array], Array], end: float, away: float, dista
 
 def _to_edge(function: Callable[[Array], Array], end: float, away: float, distance: Array, edge: Array) -> Array:
     """Integrals from `distance` to `edge`, both counted from an end, in the logarithm: as smooth as the formula is there."""
+    distance = np.maximum(distance, 1e-280 * edge)
     total, decades = np.zeros(distance.shape), np.log(edge / distance)
     for s, _, weight in zip(*double_exponential(), strict=True):
         place = distance * np.exp(s * decades)
@@ -291,13 +292,25 @@ def _mass_with_error(formula: DensityFormula, left: Array, right: Array, ends: S
     return mass, error
 
 
-def _found_kinks(left: Array, right: Array, width: float) -> list[float]:
-    """The middle of every cluster of panels that halving has made tiny."""
-    tiny = np.flatnonzero(right - left < 1e-10 * width)
+def _found_kinks(formula: DensityFormula, left: Array, right: Array) -> list[float]:
+    """One place in every cluster of panels that halving has made tiny; a jump to the last bit."""
+    tiny = np.flatnonzero(right - left < 1e-10 * (right[-1] - left[0]))
     tiny = tiny[(tiny > 0) & (tiny < len(left) - 1)]
     clusters = np.split(tiny, np.flatnonzero(np.diff(tiny) > 1) + 1) if tiny.size else []
-    least = (cluster[np.argmin(right[cluster] - left[cluster])] for cluster in clusters)
-    return [float(0.5 * (left[i] + right[i])) for i in least]
+    return [_kink_between(formula, float(left[cluster[0]]), float(right[cluster[-1]])) for cluster in clusters]
+
+
+def _kink_between(formula: DensityFormula, left: float, right: float) -> float:
+    """Where the formula bends or jumps in a tiny interval: by halving towards the larger change."""
+    low, high = left, right
+    while True:
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            return high
+        values = _values(formula.value, np.array([low, middle, high]))
+        if values[2] == values[0]:
+            return middle
+        low, high = (middle, high) if abs(values[2] - values[1]) > abs(values[1] - values[0]) else (low, middle)
 
 
 def _representatives(formula: DensityFormula, edges: Array, total: float) -> tuple[Array, Array]:

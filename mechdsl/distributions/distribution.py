@@ -278,12 +278,20 @@ class Distribution(ABC):
     def _lower_tail(self, c: Array) -> tuple[Array, Array]:
         """log F and F/f."""
         ratio, survival = self._lower_ratio(c), self._survival(c)
-        return np.where(survival >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-survival)), ratio
+        logarithm = np.where(survival >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-survival))
+        gap = np.isinf(ratio) & (survival >= 0.5)
+        if gap.any():  # no density, but mass below
+            logarithm[gap] = np.log(self._cdf(c[gap]))
+        return logarithm, ratio
 
     def _upper_tail(self, c: Array) -> tuple[Array, Array]:
         """log(1 - F) and (1 - F)/f."""
         ratio, below = self._upper_ratio(c), self._cdf(c)
-        return np.where(below >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-below)), ratio
+        logarithm = np.where(below >= 0.5, self._log_pdf(c) + np.log(ratio), np.log1p(-below))
+        gap = np.isinf(ratio) & (below >= 0.5)
+        if gap.any():
+            logarithm[gap] = np.log(self._survival(c[gap]))
+        return logarithm, ratio
 
     def _over(
         self,

@@ -40,7 +40,7 @@ def tail_points(
     """
     target = np.log(probabilities)
     away = 1.0 if origin < far[0] or origin == -math.inf else -1.0
-    points = np.where((start - near) * (far - start) > 0, start, 0.5 * (near + far))
+    points = np.where(_strictly_between(start, near, far), start, 0.5 * (near + far))
     near, far = near.copy(), far.copy()
     active = np.arange(len(points))
     for _ in range(200):
@@ -50,15 +50,20 @@ def tail_points(
         near[active] = np.where(excess <= 0, c, near[active])
         far[active] = np.where(excess >= 0, c, far[active])
         moved = _step(c, excess, ratio, origin, away)
-        inside = (moved - near[active]) * (far[active] - moved) > 0
-        moved = np.where(excess == 0, c, np.where(inside, moved, _between(near[active], far[active], origin)))
-        points[active] = moved
+        inside = _strictly_between(moved, near[active], far[active])
         noise = 4 * np.spacing(np.maximum(np.abs(target[active]), 1.0))  # of log F: after this step there is no better
-        settled = (np.abs(excess) <= noise) | (np.abs(moved - c) <= 2 * np.spacing(np.abs(c)))
+        settled = np.abs(excess) <= noise
+        other = np.where(settled, c, _between(near[active], far[active], origin))
+        points[active] = moved = np.where(inside, moved, other)
+        settled |= np.abs(moved - c) <= 2 * np.spacing(np.abs(c))
         active = active[~settled]
         if not active.size:
             break
     return points
+
+
+def _strictly_between(c: _Array, one: _Array, other: _Array) -> npt.NDArray[np.bool_]:
+    return (c > np.minimum(one, other)) & (c < np.maximum(one, other))
 
 
 def _step(c: _Array, excess: _Array, ratio: _Array, origin: float, away: float) -> _Array:
@@ -66,7 +71,9 @@ def _step(c: _Array, excess: _Array, ratio: _Array, origin: float, away: float) 
     if math.isinf(origin):
         return c - away * excess * ratio
     distance = np.abs(c - origin)
-    return origin + away * distance * np.exp(np.clip(-excess * ratio / distance, -700.0, 700.0))
+    growth = np.clip(-excess * ratio / distance, -700.0, 700.0)
+    small = c + away * distance * np.expm1(growth)  # keeps the digits of a c that is small and far from the origin
+    return np.where(np.abs(growth) < 0.5, small, origin + away * distance * np.exp(growth))
 
 
 def _between(near: _Array, far: _Array, origin: float) -> _Array:

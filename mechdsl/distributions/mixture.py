@@ -91,7 +91,7 @@ class Mixture(Distribution):
             c = c[lost]
             rarity = np.exp(-self._log_pdf(c))
             quotient[lost] = sum(
-                np.where(share > 0, share * ratio(c), w * tail(c) * rarity)
+                np.where(share > 0, share * ratio(c), np.where(tail(c) > 0, w * tail(c) * rarity, 0.0))
                 for w, share, (tail, ratio) in zip(self.weights, self._shares(c), tails, strict=True)
             )
         return quotient

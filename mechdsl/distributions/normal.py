@@ -280,11 +280,11 @@ class Normal(_Gaussian):
         import sympy as sp
 
         z, low, high, s = self._symbols(c)
-        mass = sp.erf(high / sp.sqrt(2)) - sp.erf(low / sp.sqrt(2))
-        return sp.sqrt(2) * sp.exp(-(z**2) / 2) / (s * sp.sqrt(sp.pi) * mass)
+        return sp.sqrt(2) * sp.exp(-(z**2) / 2) / (s * sp.sqrt(sp.pi) * _symbolic_between(low, high, low))
 
     def symbolic_cdf(self, c: Any) -> Any:
-        return _symbolic_cdf(*self._symbols(c)[:3])
+        z, low, high, _ = self._symbols(c)
+        return _symbolic_between(low, z, low) / _symbolic_between(low, high, low)
 
     def symbolic_virtual_cost(self, c: Any) -> Any:
         z, low, _, s = self._symbols(c)
@@ -343,11 +343,11 @@ class LogNormal(_Gaussian):
         import sympy as sp
 
         z, low, high, s = self._symbols(c)
-        mass = sp.erf(high / sp.sqrt(2)) - sp.erf(low / sp.sqrt(2))
-        return sp.sqrt(2) * sp.exp(-(z**2) / 2) / (s * c * sp.sqrt(sp.pi) * mass)
+        return sp.sqrt(2) * sp.exp(-(z**2) / 2) / (s * c * sp.sqrt(sp.pi) * _symbolic_between(low, high, low))
 
     def symbolic_cdf(self, c: Any) -> Any:
-        return _symbolic_cdf(*self._symbols(c)[:3])
+        z, low, high, _ = self._symbols(c)
+        return _symbolic_between(low, z, low) / _symbolic_between(low, high, low)
 
     def symbolic_virtual_cost(self, c: Any) -> Any:
         z, low, _, s = self._symbols(c)
@@ -443,15 +443,17 @@ def _symbolic_end(end: Number) -> Any:
     return exact(end)
 
 
-def _symbolic_cdf(z: Any, low: Any, high: Any) -> Any:
+def _symbolic_between(x: Any, y: Any, low: Any) -> Any:
+    """2 [Phi(y) - Phi(x)]: by erfc where all lies above the mean, so that numbers put in do not cancel."""
     import sympy as sp
 
     root = sp.sqrt(2)
-    return (sp.erf(z / root) - sp.erf(low / root)) / (sp.erf(high / root) - sp.erf(low / root))
+    if low.is_positive:
+        return sp.erfc(x / root) - sp.erfc(y / root)
+    return sp.erf(y / root) - sp.erf(x / root)
 
 
 def _symbolic_ratio(z: Any, low: Any) -> Any:
     import sympy as sp
 
-    root = sp.sqrt(2)
-    return sp.sqrt(sp.pi / 2) * sp.exp(z**2 / 2) * (sp.erf(z / root) - sp.erf(low / root))
+    return sp.sqrt(sp.pi / 2) * sp.exp(z**2 / 2) * _symbolic_between(low, z, low)

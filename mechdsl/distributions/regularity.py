@@ -113,7 +113,7 @@ def falling_stretches(distribution: Distribution) -> tuple[Fall, ...]:
         if stop + 1 < len(grid) and piece[stop + 1] == piece[stop]:
             upper = _turn(distribution, grid[stop + 1], grid[stop])
         drop = _drop(distribution, lower, upper)
-        if drop > _NOISE * float(np.nanmax(scale[start : stop + 1])):
+        if drop > _NOISE * float(scale[start : stop + 1].max(where=np.isfinite(scale[start : stop + 1]), initial=0.0)):
             falls.append(Fall(lower, upper, drop))
     falls.extend(_jumps(distribution, kinks))
     return tuple(sorted(falls))

@@ -290,7 +290,8 @@ def shape_arguments(values: Sequence[Number], names: Sequence[str], family: str)
 
 def log_one_minus_exp(x: Array) -> Array:
     """log(1 - exp(x)) for x <= 0. Source: Maechler (2012), Accurately computing log(1 - exp(-|a|))."""
-    return np.where(x > -math.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
+    with np.errstate(all="ignore"):
+        return np.where(x > -math.log(2), np.log(-np.expm1(x)), np.log1p(-np.exp(x)))
 
 
 def infinite_at_top() -> Regularity:

@@ -62,7 +62,7 @@ class Structure:
     """Sparsity of gradient, Jacobian and Hessian, and the map from terms to their entries.
 
     Attributes:
-        component: (columns,) number of the independent block a column belongs to.
+        component: (columns,) number of the independent block a column belongs to; row_component: (rows,) likewise.
         scale_index: by family, then linear terms: which entry of (row scales, objective scales) multiplies each term.
     """
 
@@ -86,6 +86,8 @@ class Structure:
         self.linear_at = at[-1]
         self.pairs, self.hessian_rows, self.hessian_columns = self._hessian()
         self.component = self._components()
+        self.row_component = np.zeros(m, dtype=np.intp)
+        self.row_component[self.jacobian_rows[n:]] = self.component[self.jacobian_columns[n:]]
         self.objective_column = [f.columns[0][f.terms.source] for f in form.families]
         self.scale_index = [
             np.where(rows > 0, rows - 1, m + self.component[columns])

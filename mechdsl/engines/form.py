@@ -19,7 +19,7 @@ from mechdsl.engines.lowering import Block, Lowered, Opening, Piece, Positions, 
 from mechdsl.engines.rendering import ArrayFunction, render
 from mechdsl.engines.templates import Kernel
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import Quantity
+from mechdsl.formula import Letter, Quantity
 
 __all__ = ["Family", "Form", "Numbers", "Point", "Terms", "added"]
 
@@ -169,11 +169,12 @@ class Form:
     def row_name(self, row: int) -> str:
         """`demand[video]`, of row `row` (0-based)."""
         block = next(b for b in self.row_blocks if b.start - 1 <= row < b.start - 1 + b.size)
-        c = block.constraint
-        if not c.letters:
-            return c.name
-        at = np.unravel_index(int(block.members[row - block.start + 1]), c.shape)
-        return f"{c.name}[{', '.join(a.index_set.labels[int(p)] for a, p in zip(c.letters, at, strict=True))}]"
+        return _name(block.constraint.name, block.constraint.letters, int(block.members[row - block.start + 1]))
+
+    def column_name(self, column: int) -> str:
+        """`x[video]`, of column `column`."""
+        block = next(b for b in self.blocks if b.start <= column < b.start + b.size)
+        return _name(block.variable.name, block.variable.letters, column - block.start)
 
 
 class Point:
@@ -228,6 +229,13 @@ class Point:
             total += added(t.rows, weight * (value if t.aligned else value[t.source]), form.m + 1)
         t = form.linear
         return total + added(t.rows, self.numbers.linear * self.x[t.source], form.m + 1)
+
+
+def _name(name: str, letters: tuple[Letter, ...], position: int) -> str:
+    if not letters:
+        return name
+    at = np.unravel_index(position, tuple(len(a.index_set) for a in letters))
+    return f"{name}[{', '.join(a.index_set.labels[int(p)] for a, p in zip(letters, at, strict=True))}]"
 
 
 def added(at: Positions, values: Array, size: int) -> Array:

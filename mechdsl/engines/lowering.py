@@ -31,7 +31,7 @@ from mechdsl.formula import (
 )
 from mechdsl.program import Constraint, Optimum, Variable
 
-__all__ = ["Block", "Lowered", "Opening", "Piece", "RowBlock", "lower"]
+__all__ = ["Block", "Lowered", "Opening", "Piece", "RowBlock", "lower", "strengthened"]
 
 Positions = npt.NDArray[np.intp]
 
@@ -120,7 +120,7 @@ def lower(program: Optimum) -> Lowered:
     return _Lowering(program).run()
 
 
-def strengthened(program: Optimum) -> tuple[Optimum, dict[Quantity, Quantity]]:
+def strengthened(program: Optimum) -> Optimum:
     """`program` with the sign of every decision (from its bounds) and datum (from its values) in the ranges.
 
     What sympy can prove of a formula rests on these, and a file need not declare what its numbers show.
@@ -134,7 +134,7 @@ def strengthened(program: Optimum) -> tuple[Optimum, dict[Quantity, Quantity]]:
         if not q.is_nonnegative and np.all(np.asarray(value) >= 0):
             mapping[q] = Quantity(q.name, q.sets, q.role, positive)
     if not mapping:
-        return program, {}
+        return program
     return replace(
         program,
         objective=program.objective.xreplace(mapping),
@@ -143,7 +143,7 @@ def strengthened(program: Optimum) -> tuple[Optimum, dict[Quantity, Quantity]]:
         constraints=tuple(replace(c, left=c.left.xreplace(mapping), right=c.right.xreplace(mapping),
                                   where=c.where.xreplace(mapping)) for c in program.constraints),
         data={mapping.get(q, q): value for q, value in program.data.items()},
-    ), mapping
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,15 +1,18 @@
-"""From a good point to the last digit: Newton's method on the optimality conditions of a guessed active set, in logarithms.
+"""From a good point to the last digit: Newton's method on the optimality conditions, in logarithms.
 
-Unknowns are `log x_k` of the positive variables and `log` of the active rows' multipliers; every condition says that a sum
-of positive terms equals another, and is taken as the difference of their logarithms. Monomials thereby become linear, the
+Unknowns are `log x_k` of the positive variables and `log` of the rows' multipliers; every condition says that one sum of
+positive terms equals another, and is taken as the difference of their logarithms. Monomials thereby become linear, the
 system has entries of order 1 however far weights lie apart, and every component comes out to full relative accuracy,
-whatever its share in the objective [ours; tests/test_engine_refine.py]. Wrong guesses show as violated rows, vanishing
-multipliers or wrong-signed reduced costs, and are flipped a bounded number of times.
+whatever its share in the objective [ours; tests/test_engine_refine.py].
+
+`settle` solves the conditions of a guessed active set and flips what proves wrong; `follow` needs no guess: it follows
+the central path, each barrier weighed by the natural cost of its row or column, where no single barrier parameter could
+serve costs of different orders.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +23,15 @@ from mechdsl.engines.form import Form, Numbers, Point, added
 from mechdsl.engines.lowering import Positions
 from mechdsl.evaluate import Array
 
-__all__ = ["Guess", "Refinement"]
+__all__ = ["TINY", "Barrier", "Guess", "Refinement"]
 
 Mask = npt.NDArray[np.bool_]
 
-_LONGEST = 6.0  # of a step, in the logarithm of any unknown
+TINY = 1e-290  # where reduced costs of variables at 0 are taken: an optimum below it is 0
+_LONGEST = 30.0  # of a step, in the logarithm of any unknown
 _PROXIMAL = 1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
-_TINY = 1e-300
+_FLIPS = 4  # of one row or column, before the guess is given up
+_DENSE = 4_000_000  # entries of the Jacobian up to which it is held as a dense matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +39,9 @@ class Guess:
     """A point with its multipliers and the set taken to be active.
 
     Args:
-        x: (columns,), multipliers: (rows,) derivative of the minimised objective in the right side.
-        free: (columns,) not at a bound. active: (rows,).
-        error: largest relative residual of the conditions of that set; inf if not known.
+        x: (columns,); multipliers: (rows,) derivative of the minimised objective in the right side.
+        free: (columns,) not at a bound; active: (rows,).
+        error: largest relative residual of that set's conditions; inf if the set has proved wrong or is unknown.
     """
 
     x: Array
@@ -46,8 +51,17 @@ class Guess:
     error: float = float("inf")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Barrier:
+    """`multiplier * slack = mu * row_cost` for each row, `multiplier * distance = mu * column_cost` for each bound."""
+
+    mu: float
+    row_cost: Array
+    column_cost: Array
+
+
 class Refinement:
-    """Newton's method on a form; the index arrays are made once."""
+    """Newton's method on a form; its index arrays are made once."""
 
     def __init__(self, structure: Structure) -> None:
         form = structure.form
@@ -57,21 +71,158 @@ class Refinement:
         self.rows = np.concatenate([*(f.terms.rows for f, _ in slots), t.rows])
         self.columns = np.concatenate([*(c for _, c in slots), t.source])
         self.value_rows = np.concatenate([*(f.terms.rows for f in form.families), t.rows])
-        # Second derivatives: for each, the first derivative it changes, and the column it changes it with.
+        # The contributions to rows proper, the objective's left out.
+        inner = np.flatnonzero(self.rows > 0)
+        self.inner: Any = slice(int(inner[0]), int(inner[-1]) + 1) if len(inner) and inner[-1] - inner[0] + 1 == len(
+            inner) else inner
+        self.inner_rows, self.inner_columns = self.rows[self.inner] - 1, self.columns[self.inner]
+        self.inner_key = self.inner_rows * form.n + self.inner_columns
+        self.dense = form.n * form.m <= _DENSE
+        # Second derivatives: for each pair of slots, the contributions it changes and the columns it changes them with.
         start = np.cumsum([0, *(len(f.terms.rows) for f, _ in slots)])
         self.curves: list[tuple[int, int, slice, Positions]] = []
         slot = 0
-        self.separable = True
         for number, family in enumerate(form.families):
             for p, (a, b) in enumerate(family.kernel.pairs):
                 for one, other in {(a, b), (b, a)}:
                     at = slice(int(start[slot + one]), int(start[slot + one + 1]))
                     self.curves.append((number, p, at, family.columns[other][family.terms.source]))
-                self.separable &= a == b
             slot += family.kernel.arity
+        self.separable = all(f.kernel.arity == 1 for f in form.families)
+        self.flexible = form.relation != 0  # rows that may be inactive
+
+    def settle(self, numbers: Numbers, guess: Guess, steps: int, tolerance: float) -> Guess:
+        """The solution of the conditions for the active set nearest to the guess; `error` says whether there is one.
+
+        At most `steps` Newton steps. A row is dropped when the step makes its multiplier negative, taken in when it is
+        violated; a column is held at a bound when it crosses it, freed when its reduced cost has the wrong sign.
+        """
+        form = self.form
+        x, multipliers, free, active = guess.x, guess.multipliers, guess.free.copy(), guess.active.copy()
+        active |= ~self.flexible
+        if numbers.present is not None:
+            active &= numbers.present
+        memory = np.where(x > 0, x, 1.0)
+        flips = np.zeros(form.n + form.m, dtype=int)
+        best, waited = replace(guess, error=float("inf")), 0
+        doubted = np.zeros(form.m, dtype=bool)
+        for count in range(steps + 1):
+            system = System(self, numbers, x, multipliers, free, active)
+            wrong_rows, wrong_columns = system.wrong(tolerance)
+            wrong = bool(wrong_rows.any() or wrong_columns.any())
+            if system.error <= tolerance and not wrong:
+                return Guess(x, np.where(active, multipliers, 0.0), free, active, system.error)
+            if not wrong and system.error < 0.9 * best.error:
+                best, waited = Guess(x, np.where(active, multipliers, 0.0), free, active, system.error), 0
+            else:
+                waited += 1
+            if count == steps or waited > (2 if best.error < 1e-9 else 12) or not np.isfinite(system.error):
+                break
+            if wrong and system.error < 1e-2:
+                multipliers = np.where(wrong_rows, system.prices(memory), multipliers)
+                x = np.where(wrong_columns, memory, x)
+                active, free = active | wrong_rows, free | wrong_columns
+                flips += np.concatenate((wrong_columns, wrong_rows))
+                if flips.max() > _FLIPS:
+                    break
+                continue
+            du, dv = system.step()
+            longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
+            if not np.isfinite(longest):
+                break
+            negative = active & self.flexible & (dv < -1.0)
+            dropped = negative if system.error < 0.5 else negative & doubted
+            doubted = negative
+            held = system.at_rest(du < -1.0)
+            if dropped.any() or held.any():
+                memory = np.where(free & (x > 0), x, memory)
+                active, free = active & ~dropped, free & ~held
+                x = np.where(held, numbers.lower, x)
+                flips += np.concatenate((held, dropped))
+                if flips.max() > _FLIPS:
+                    break
+                continue
+            if longest > _LONGEST:
+                du, dv = du * (_LONGEST / longest), dv * (_LONGEST / longest)
+            memory = np.where(free & (x > 0), x, memory)
+            x, multipliers = system.moved(du, dv)
+            low = free & ((x <= numbers.lower) | ((numbers.lower == 0) & (x < TINY)))
+            high = free & (x >= numbers.upper)
+            free = free & ~(low | high)
+            x = np.where(low, numbers.lower, np.where(high, numbers.upper, x))
+        return best
+
+    def follow(self, numbers: Numbers, x: Array, barrier: Barrier, end: float, steps: int) -> Guess:
+        """From an inner point along the central path to `mu = end`, and the active set to be seen there.
+
+        Args:
+            x: a point at which every row holds strictly.
+            barrier: its `mu` is where the path is joined.
+        """
+        form = self.form
+        everything = np.ones(form.n, dtype=bool), np.ones(form.m, dtype=bool)
+        active = everything[1] if numbers.present is None else numbers.present
+        free = numbers.lower < numbers.upper
+        slack = np.abs(Point(form, numbers, x).rows()[1:])
+        multipliers = self.auxiliary_multipliers(
+            numbers, x, np.where(active, barrier.mu * barrier.row_cost / slack, 0.0) * form.relation)
+        system = System(self, numbers, x, multipliers, free, active, barrier)
+        for _ in range(steps):
+            if system.error < 0.5:
+                if barrier.mu <= end:
+                    break
+                barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end))
+                system = System(self, numbers, x, multipliers, free, active, barrier)
+            du, dv = system.step()
+            longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
+            if not np.isfinite(longest):
+                break
+            share = min(1.0, 3.0 / longest) if longest > 0 else 1.0
+            x, multipliers, system = self._inside(system, du, dv, share, barrier)
+        return system.seen()
+
+    def _inside(
+        self, system: System, du: Array, dv: Array, share: float, barrier: Barrier
+    ) -> tuple[Array, Array, System]:
+        """The longest part of a step that keeps a fiftieth of every slack."""
+        lower, upper = system.numbers.lower, system.numbers.upper
+        for _ in range(40):
+            x, multipliers = system.moved(share * du, share * dv)
+            if np.all((x - lower >= 0.02 * (system.x - lower)) & (upper - x >= 0.02 * (upper - system.x))):
+                new = System(self, system.numbers, x, multipliers, system.free, system.active, barrier)
+                if np.all((new.slack >= 0.02 * system.slack) | ~self.flexible | ~system.active):
+                    return x, multipliers, new
+            share *= 0.6
+        return system.x, system.multipliers, system
+
+    def guess(self, numbers: Numbers, x: Array, multipliers: Array, active: Mask, low: Mask, high: Mask) -> Guess:
+        """A point with its active set; of the columns `low`, those are held at the bound that would stay there."""
+        free = numbers.lower < numbers.upper
+        high = high & free
+        x = np.where(high, numbers.upper, np.clip(x, numbers.lower, numbers.upper))
+        here = System(self, numbers, x, multipliers, free & ~high, active)
+        low = here.at_rest(low & ~high)
+        return Guess(np.where(low, numbers.lower, x), multipliers, here.free & ~low, active)
+
+    def auxiliary_multipliers(self, numbers: Numbers, x: Array, multipliers: Array) -> Array:
+        """`multipliers` with those of defining equalities chosen so that auxiliary columns are stationary."""
+        form = self.form
+        blocks = [b for b in form.row_blocks if b.defines is not None and b.constraint.relation == "=="]
+        if not blocks:
+            return multipliers
+        multipliers = multipliers.copy()
+        _, slopes = self.contributions(Point(form, numbers, np.maximum(x, np.where(numbers.lower >= 0, TINY, -np.inf))))
+        for rows in reversed(blocks):
+            assert rows.defines is not None
+            at = slice(rows.start - 1, rows.start - 1 + rows.size)
+            multipliers[at] = 0.0
+            price = np.concatenate(([1.0], -multipliers))
+            total = added(self.columns, slopes * price[self.rows], form.n)
+            multipliers[at] = total[rows.defines.start : rows.defines.start + rows.defines.size]
+        return multipliers
 
     def contributions(self, point: Point) -> tuple[Array, Array]:
-        """The terms' values and their first derivatives."""
+        """The terms' values, and the first derivatives of each in each of its columns."""
         numbers = point.numbers
         values, slopes = [], []
         every = point.slopes()
@@ -82,138 +233,255 @@ class Refinement:
         values.append(numbers.linear * point.x[self.form.linear.source])
         return np.concatenate(values), np.concatenate([*slopes, numbers.linear])
 
-    def newton(self, numbers: Numbers, guess: Guess, steps: int, tolerance: float) -> tuple[Guess, Array]:
-        """At most `steps` Newton steps; the result, and the last step in the rows' multipliers (in logarithms)."""
-        form, free, active = self.form, guess.free, guess.active
-        x, multipliers = guess.x, guess.multipliers
-        best, last = guess, np.zeros(form.m)
-        grown = 0
-        for count in range(steps + 1):
-            system = _System(self, numbers, x, multipliers, free, active)
-            if system.error < best.error:
-                best = Guess(x, multipliers, free, active, system.error)
-                grown = 0
-            else:
-                grown += 1
-            if system.error <= tolerance or count == steps or grown > 3 or not np.isfinite(system.error):
-                break
-            du, dv = system.step()
-            longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
-            if not np.isfinite(longest):
-                break
-            last = dv
-            if longest > _LONGEST:
-                du, dv = du * (_LONGEST / longest), dv * (_LONGEST / longest)
-            x = np.where(system.logarithmic, x * np.exp(du), x + system.width * du)
-            multipliers = multipliers * np.exp(dv)
-        return best, last
 
+class System:
+    """The conditions at a point, how far they are from holding, and their Newton step.
 
-class _System:
-    """The conditions of a guess at a point, and their Newton step."""
+    Attributes:
+        error: largest relative residual among free columns and active rows.
+        plus, minus: (columns,) the positive and the negative terms of the Lagrangian's derivative (barriers left out).
+        slack: (rows,) `relation * body`.
+    """
 
     def __init__(
-        self, refinement: Refinement, numbers: Numbers, x: Array, multipliers: Array, free: Mask, active: Mask
+        self,
+        refinement: Refinement,
+        numbers: Numbers,
+        x: Array,
+        multipliers: Array,
+        free: Mask,
+        active: Mask,
+        barrier: Barrier | None = None,
     ) -> None:
         form = refinement.form
-        self.refinement, self.free, self.active, self.numbers = refinement, free, active, numbers
-        fixed = ~free
-        self.point = Point(form, numbers, x, fixed if fixed.any() else None)
+        self.refinement, self.numbers, self.barrier = refinement, numbers, barrier
+        self.x, self.multipliers, self.free, self.active = x, multipliers, free, active
         n, m = form.n, form.m
         with np.errstate(all="ignore"):
-            values, slopes = refinement.contributions(self.point)
-            # Rows: what adds against what takes away, constants included.
-            more = added(refinement.value_rows, np.maximum(values, 0.0), m + 1) + np.maximum(numbers.constant, 0.0)
-            less = added(refinement.value_rows, np.maximum(-values, 0.0), m + 1) + np.maximum(-numbers.constant, 0.0)
-            self.more, self.less = more[1:], less[1:]
-            self.row_error, self.row_more, self.row_less = _balance(self.more, self.less, None)
-            # Columns: marginal cost against the worth of marginal products.
-            price = np.concatenate(([1.0], np.where(active, -multipliers, 0.0)))
-            shares = slopes * price[refinement.rows]
-            self.logarithmic = (numbers.lower >= 0) & (x > 0)
-            self.width = np.where(self.logarithmic, x, np.maximum(np.abs(x), 1.0))
-            plus = added(refinement.columns, np.maximum(shares, 0.0), n)
-            minus = added(refinement.columns, np.maximum(-shares, 0.0), n)
-            self.plus, self.minus = plus, minus
-            curvature = self._curvature(price, shares, slopes)
-            self.column_error, self.by_plus, self.by_minus = _balance(plus, minus, curvature[3])
-        self.slopes, self.shares, self.price = slopes, shares, price
-        self.curvature = curvature
+            self.at_zero = (x == 0) & (numbers.lower == 0)
+            inner = np.where(self.at_zero, TINY, x)
+            self.point = Point(form, numbers, inner)
+            values, self.slopes = refinement.contributions(self.point)
+            if self.at_zero.any():  # the values are those at 0, the slopes those just above
+                exact = Point(form, numbers, x)
+                values = np.concatenate([
+                    *(w * (v if f.terms.aligned else v[f.terms.source])
+                      for f, w, v in zip(form.families, numbers.weights, exact.values, strict=True)),
+                    numbers.linear * x[form.linear.source]])
+            constant = numbers.constant
+            if values.min(initial=0.0) >= 0:
+                more, less = added(refinement.value_rows, values, m + 1), np.zeros(m + 1)
+            else:
+                more = added(refinement.value_rows, np.maximum(values, 0.0), m + 1)
+                less = added(refinement.value_rows, np.maximum(-values, 0.0), m + 1)
+            self.more = (more + np.maximum(constant, 0.0))[1:]
+            self.less = (less + np.maximum(-constant, 0.0))[1:]
+            self.slack = (self.more - self.less) * np.where(form.relation == 0, 1, form.relation)
+            self.price = np.concatenate(([1.0], np.where(active, -multipliers, 0.0)))
+            self.shares = self.slopes * self.price[refinement.rows]
+            self.plus = added(refinement.columns, np.maximum(self.shares, 0.0), n)
+            self.minus = added(refinement.columns, np.maximum(-self.shares, 0.0), n)
+            self.logarithmic = (numbers.lower >= 0) & (inner > 0)
+            self.width = np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+            self._residuals()
         self.error = max(float(np.max(np.abs(self.column_error[free]), initial=0.0)),
                          float(np.max(np.abs(self.row_error[active]), initial=0.0)))
 
-    def _curvature(self, price: Array, shares: Array, slopes: Array) -> tuple[Positions, Positions, Array, Array, Array]:
-        """Second derivatives of the Lagrangian: columns, sign of the share each belongs to, and their size by column."""
+    def _residuals(self) -> None:
+        form, barrier = self.refinement.form, self.barrier
+        self.rows, self.columns, self.curved, self.signs = self._curvature()
+        size = added(self.rows, np.abs(self.curved), form.n)
+        more, less = self.plus, self.minus
+        self.stiff = np.zeros(form.n)
+        if barrier is not None:
+            # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
+            below = self.inner_distance(self.x - self.numbers.lower)
+            above = self.inner_distance(self.numbers.upper - self.x)
+            less, more = less + below, more + above
+        self.column_error, self.by_more, self.by_less = _balance(more, less, size)
+        if barrier is not None:
+            with np.errstate(all="ignore"):
+                self.stiff = self.by_less * below * self.width / (self.x - self.numbers.lower) + np.where(
+                    above > 0, self.by_more * above * self.width / (self.numbers.upper - self.x), 0.0)
+        self.row_error, self.row_more, self.row_less = _balance(self.more, self.less, None)
+        self.give = np.zeros(form.m)
+        if barrier is not None:
+            # slack * multiplier = mu * cost, scaled so that the Jacobian's rows stay those of log more - log less.
+            flexible = self.refinement.flexible & self.active
+            gap = np.where(flexible, self.slack, 1.0)
+            worth = np.abs(np.where(flexible, self.multipliers, 1.0)) * gap
+            self.complementarity = np.where(flexible, np.log(worth / (barrier.mu * barrier.row_cost)), 0.0)
+            sign = np.where(form.relation == 0, 1, form.relation)
+            self.give = np.where(flexible, sign * gap / np.maximum(self.more, self.less), 0.0)
+            self.row_more = np.where(flexible, 1.0 / np.maximum(self.more, self.less), self.row_more)
+            self.row_less = np.where(flexible, self.row_more, self.row_less)
+            self.row_error = np.where(flexible, self.complementarity, self.row_error)
+
+    def inner_distance(self, distance: Array) -> Array:
+        """The multiplier of a bound at this distance; 0 without bound, and for columns that have no natural cost."""
+        assert self.barrier is not None
+        cost = np.where(self.free, self.barrier.column_cost, 0.0)
+        return np.where(np.isfinite(distance) & (distance > 0) & (cost > 0), self.barrier.mu * cost / distance, 0.0)
+
+    def _curvature(self) -> tuple[Positions, Positions, Array, Array]:
+        """Second derivatives of the Lagrangian times widths: by column, with column, value, sign of the share changed."""
         r = self.refinement
-        rows, columns, values, signs = [], [], [], []
+        if not r.curves:
+            none = np.zeros(0, dtype=np.intp)
+            return none, none, np.zeros(0), np.zeros(0)
         curves = self.point.curves()
+        rows, columns, values, signs = [], [], [], []
         for number, pair, at, other in r.curves:
-            family = r.form.families[number]
-            curve = curves[number][pair]
-            value = self.numbers.weights[number] * (curve if family.terms.aligned else curve[family.terms.source])
+            terms, curve = r.form.families[number].terms, curves[number][pair]
+            value = self.numbers.weights[number] * (curve if terms.aligned else curve[terms.source])
             rows.append(r.columns[at])
             columns.append(other)
-            values.append(value * price[family.terms.rows])
-            signs.append(shares[at])
-        if not rows:
-            none = np.zeros(0, dtype=np.intp)
-            return none, none, np.zeros(0), np.zeros(r.form.n), np.zeros(0)
-        row, column, value = np.concatenate(rows), np.concatenate(columns), np.concatenate(values)
-        size = added(row, np.abs(value) * self.width[column], r.form.n)
-        return row, column, value * self.width[column], size, np.concatenate(signs)
+            values.append(value * self.price[terms.rows] * self.width[other])
+            signs.append(self.shares[at])
+        if len(rows) == 1:
+            return rows[0], columns[0], values[0], signs[0]
+        return np.concatenate(rows), np.concatenate(columns), np.concatenate(values), np.concatenate(signs)
+
+    def wrong(self, tolerance: float) -> tuple[Mask, Mask]:
+        """Rows left out that are violated; columns held at a bound whose reduced cost says they should move."""
+        size = np.maximum(self.more, self.less)
+        out = ~self.active if self.numbers.present is None else ~self.active & self.numbers.present
+        rows = out & (self.slack < -tolerance * size)
+        held = ~self.free & (self.numbers.lower < self.numbers.upper)
+        if not held.any():
+            return rows, held
+        reduced = self.plus - self.minus
+        size = tolerance * (self.plus + self.minus)
+        low = self.x <= self.numbers.lower
+        return rows, held & np.where(low, reduced < -size, reduced > size)
+
+    def at_rest(self, down: Mask) -> Mask:
+        """Those of the columns `down`, and of those that nothing speaks for, that would stay at their lower bound."""
+        down = self.free & np.isfinite(self.numbers.lower) & ((down & (self.plus > self.minus)) | (self.minus == 0))
+        if not down.any():
+            return down
+        there = System(self.refinement, self.numbers, np.where(down, self.numbers.lower, self.x), self.multipliers,
+                       self.free & ~down, self.active)
+        return down & (there.plus >= there.minus)
+
+    def prices(self, memory: Array) -> Array:
+        """(rows,) the cheapest marginal cost at which each row could be served: a multiplier to begin with."""
+        r, form = self.refinement, self.refinement.form
+        with np.errstate(all="ignore"):
+            inner = np.where((self.x > 0) | (self.numbers.lower != 0), self.x, memory)
+            _, slopes = r.contributions(Point(form, self.numbers, inner))
+            shares = slopes * self.price[r.rows]
+            cost = added(r.columns, np.abs(shares), form.n)
+            ratio = cost[r.inner_columns] / np.abs(slopes[r.inner])
+        price = np.full(form.m, np.inf)
+        np.minimum.at(price, r.inner_rows, np.where(ratio > 0, ratio, np.inf))
+        return np.where(np.isfinite(price), price, 1.0) * np.where(form.relation == 0, 1, form.relation)
+
+    def moved(self, du: Array, dv: Array) -> tuple[Array, Array]:
+        x = np.where(self.logarithmic, self.x * np.exp(du), self.x + self.width * du)
+        return x, self.multipliers * np.exp(dv)
+
+    def seen(self) -> Guess:
+        """The active set as the path shows it: of each slack and its multiplier the smaller one, by their natural sizes."""
+        assert self.barrier is not None
+        with np.errstate(all="ignore"):
+            size = np.maximum(self.more, self.less)
+            active = np.abs(self.multipliers) * size / self.barrier.row_cost > self.slack / size
+            below = self.inner_distance(self.x - self.numbers.lower)
+            above = self.inner_distance(self.numbers.upper - self.x)
+        return self.refinement.guess(self.numbers, self.x, self.multipliers, active | ~self.refinement.flexible,
+                                     below > self.minus, above > self.plus)
 
     def step(self) -> tuple[Array, Array]:
-        """`(du, dv)`: relative changes of the columns and the multipliers, 0 where they are held."""
+        """`(du, dv)`: relative changes of free columns and active rows' multipliers; 0 for the others; nan if singular."""
         r, form = self.refinement, self.refinement.form
-        n, m = form.n, form.m
-        free, active = np.flatnonzero(self.free), np.flatnonzero(self.active)
-        nf, na = len(free), len(active)
-        number_free = np.full(n, -1)
-        number_free[free] = np.arange(nf)
-        number_active = np.full(m + 1, -1)
-        number_active[active + 1] = np.arange(na)
         with np.errstate(all="ignore"):
-            inside = (number_active[r.rows] >= 0) & (number_free[r.columns] >= 0)
-            i, k = number_active[r.rows[inside]], number_free[r.columns[inside]]
-            column, row = r.columns[inside], r.rows[inside] - 1
-            share, slope = self.shares[inside], self.slopes[inside]
-            prices = share * np.where(share > 0, self.by_plus[column], self.by_minus[column])
-            product = slope * self.width[column]
-            yields = product * np.where(product > 0, self.row_more[row], self.row_less[row])
-            rows, columns, value, _, sign = self.curvature
-            value = value * np.where(sign > 0, self.by_plus[rows], self.by_minus[rows])
-        key = i * nf + k
-        B = added(key, prices, na * nf).reshape(na, nf)  # d column_error / d log multiplier, transposed
-        C = added(key, yields, na * nf).reshape(na, nf)  # d row_error / d log x
-        F, G = self.column_error[free], self.row_error[active]
-        du, dv = np.zeros(n), np.zeros(m)
-        if r.separable:
-            D = added(rows, value, n)[free]
-            D = np.where(np.abs(D) > _PROXIMAL, D, _PROXIMAL)
-            S = (C / D) @ B.T
-            S[np.diag_indices(na)] -= 1e-14 * np.abs(np.diag(S)) 
-            right = G - C @ (F / D)
-            v = _solve(S, right)
-            u = -(F + B.T @ v) / D
-        else:
-            keep = (number_free[rows] >= 0) & (number_free[columns] >= 0)
-            H = added(number_free[rows[keep]] * nf + number_free[columns[keep]], value[keep], nf * nf).reshape(nf, nf)
-            H[np.diag_indices(nf)] += _PROXIMAL
-            K = np.block([[H, B.T], [C, np.zeros((na, na))]])
-            both = _solve(K, -np.concatenate((F, G)))
-            u, v = both[:nf], both[nf:]
+            share, slope = self.shares[r.inner], self.slopes[r.inner]
+            prices = share * np.where(share > 0, self.by_more[r.inner_columns], self.by_less[r.inner_columns])
+            product = slope * self.width[r.inner_columns]
+            yields = product * np.where(product > 0, self.row_more[r.inner_rows], self.row_less[r.inner_rows])
+            curved = self.curved * np.where(self.signs > 0, self.by_more[self.rows], self.by_less[self.rows])
+            free, active = np.flatnonzero(self.free), np.flatnonzero(self.active)
+            F = self.column_error[free]
+            G = self.row_error[active] * (self.give[active] if self.barrier is not None else 1.0)
+            if self.barrier is not None:
+                G = np.where(r.flexible[active], G, self.row_error[active])
+            B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
+            if r.separable:
+                diagonal = (added(self.rows, curved, form.n) + self.stiff)[free]
+                diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
+                u, v = _by_rows(diagonal, B, C, F, G, self.give[active])
+            else:
+                u, v = _whole(self._hessian(curved, free), B, C, F, G, self.give[active])
+        du, dv = np.zeros(form.n), np.zeros(form.m)
         du[free], dv[active] = u, v
         return du, dv
 
+    def _matrix(self, values: Array, active: Positions, free: Positions) -> Any:
+        """(active rows, free columns) sums of contributions."""
+        r, form = self.refinement, self.refinement.form
+        if r.dense:
+            full = added(r.inner_key, values, form.m * form.n).reshape(form.m, form.n)
+            if len(active) == form.m and len(free) == form.n:
+                return full
+            return full[np.ix_(active, free)]
+        from scipy.sparse import coo_array
+
+        full = coo_array((values, (r.inner_rows, r.inner_columns)), shape=(form.m, form.n)).tocsr()
+        return full[active][:, free]
+
+    def _hessian(self, curved: Array, free: Positions) -> Any:
+        from scipy.sparse import coo_array, diags_array
+
+        n = self.refinement.form.n
+        full = coo_array((curved, (self.rows, self.columns)), shape=(n, n)).tocsr() + diags_array(self.stiff + _PROXIMAL)
+        return full.tocsr()[free][:, free]
+
 
 def _balance(more: Array, less: Array, size: Array | None) -> tuple[Array, Array, Array]:
-    """`log more - log less` with the factors that turn a change of either into a change of it; linear where one is 0."""
+    """`log more - log less`, and what a change of either adds to it; a plain relative difference where one is 0."""
     both = (more > 0) & (less > 0)
-    scale = more + less if size is None else more + less + size
-    scale = np.where(scale > 0, scale, 1.0)
-    error = np.where(both, np.log(np.where(both, more, 1.0) / np.where(both, less, 1.0)), (more - less) / scale)
-    return error, np.where(both, 1.0 / np.where(both, more, 1.0), 1.0 / scale), np.where(
-        both, 1.0 / np.where(both, less, 1.0), 1.0 / scale)
+    total = more + less if size is None else more + less + size
+    each = 1.0 / np.where(total > 0, total, 1.0)
+    if both.all():
+        return np.log(more / less), 1.0 / more, 1.0 / less
+    more_, less_ = np.where(both, more, 1.0), np.where(both, less, 1.0)
+    return (np.where(both, np.log(more_ / less_), (more - less) * each),
+            np.where(both, 1.0 / more_, each), np.where(both, 1.0 / less_, each))
+
+
+def _by_rows(diagonal: Array, B: Any, C: Any, F: Array, G: Array, give: Array) -> tuple[Array, Array]:
+    """`diag u + B' v = -F`, `C u + give v = -G`, by elimination of `u`."""
+    right = C @ (F / diagonal) - G
+    if isinstance(C, np.ndarray):
+        S = (C / diagonal) @ B.T
+        np.negative(S, out=S)
+        S[np.diag_indices(len(G))] += give
+        v = _solve(S, right)
+    else:
+        from scipy.sparse import diags_array
+
+        S = diags_array(give) - C @ diags_array(1.0 / diagonal) @ B.T
+        v = _solve_sparse(S, right)
+    return -(F + B.T @ v) / diagonal, v
+
+
+def _whole(H: Any, B: Any, C: Any, F: Array, G: Array, give: Array) -> tuple[Array, Array]:
+    """`H u + B' v = -F`, `C u + give v = -G`, at once."""
+    from scipy.sparse import block_array, csr_array, diags_array
+
+    n, m = len(F), len(G)
+    if n + m <= 600:
+        K = np.zeros((n + m, n + m))
+        K[:n, :n] = H.toarray()
+        K[:n, n:] = (B if isinstance(B, np.ndarray) else B.toarray()).T
+        K[n:, :n] = C if isinstance(C, np.ndarray) else C.toarray()
+        K[range(n, n + m), range(n, n + m)] = give
+        both = _solve(K, -np.concatenate((F, G)))
+    else:
+        K = block_array([[H, csr_array(B).T], [csr_array(C), diags_array(give)]], format="csc")
+        both = _solve_sparse(K, -np.concatenate((F, G)))
+    return both[:n], both[n:]
 
 
 def _solve(matrix: Array, right: Array) -> Array:
@@ -221,6 +489,18 @@ def _solve(matrix: Array, right: Array) -> Array:
         return right
     try:
         result: Array = np.linalg.solve(matrix, right)
-        return result
     except np.linalg.LinAlgError:
         return np.full(len(right), np.nan)
+    return result
+
+
+def _solve_sparse(matrix: Any, right: Array) -> Array:
+    from scipy.sparse.linalg import splu
+
+    if not len(right):
+        return right
+    try:
+        result: Array = splu(matrix.tocsc()).solve(right)
+    except RuntimeError:  # exactly singular
+        return np.full(len(right), np.nan)
+    return result

@@ -22,7 +22,7 @@ from mechdsl.engines.lowering import Positions
 from mechdsl.engines.templates import Kernel
 from mechdsl.evaluate import Array
 
-__all__ = ["VANISHING", "Costs", "Monotone", "Natural", "completed", "natural"]
+__all__ = ["VANISHING", "Costs", "Monotone", "Natural", "balanced", "completed", "natural", "vanishing"]
 
 VANISHING = 1e-16  # what a cost of weight 0 is taken to weigh, as a share of the smallest positive weight
 _LARGEST = 600.0  # of the logarithm of a cost or an output
@@ -69,6 +69,26 @@ class Costs:
             value += added(columns, weight * values, self.n)
             slope += added(columns, weight * slopes[0], self.n)
         return value, slope
+
+    def volume(self, numbers: Numbers, x: Array) -> Array:
+        """The sum of the terms' absolute values, by column."""
+        weight = numbers.linear[self.linear_terms]
+        value = added(self.linear_columns, np.abs(weight * x[self.linear_columns]), self.n)
+        for f, kernel, terms, source, columns in self.pieces:
+            factors = [q if np.ndim(q) == 0 else np.asarray(q)[source] for q in numbers.factors[f]]
+            values, _ = kernel.value([x[columns], *factors], len(columns))
+            value += added(columns, np.abs(numbers.weights[f][terms] * values), self.n)
+        return value
+
+    def turning(self, numbers: Numbers, base: Array) -> Array:
+        """Distance above `base` at which the slope turns positive; 0 where it does not turn."""
+        low, high = np.full(self.n, -_LARGEST), np.full(self.n, _LARGEST)
+        for _ in range(_ROUNDS):
+            middle = (low + high) / 2
+            rising = self.at(numbers, base + np.exp(middle))[1] > 0
+            low, high = np.where(rising, low, middle), np.where(rising, middle, high)
+        found = (low > -_LARGEST) & (high < _LARGEST)
+        return np.where(found, np.exp((low + high) / 2), 0.0)
 
     def power_law(self, numbers: Numbers) -> tuple[Array, Array]:
         """`w_k` and `rho_k` of `f_k = w_k x_k^rho_k`; weight 0 where a column costs nothing."""
@@ -338,3 +358,28 @@ def _scales(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array, 
 def _is_power(kernel: Kernel) -> bool:
     template = kernel.template
     return bool(template.is_Pow and template.base.is_Symbol and template.base not in template.exp.free_symbols)
+
+
+def balanced(costs: Costs, structure: Structure, numbers: Numbers) -> tuple[Scales, Array]:
+    """Scales and a first point for any other programme.
+
+    A column in which a separable objective has a turning point (costs against values) is scaled by that point; all others
+    start one unit inside their bounds.
+    """
+    form = structure.form
+    lower, upper = numbers.lower, numbers.upper
+    with np.errstate(all="ignore"):
+        x = np.where(np.isfinite(lower), lower + np.minimum(1.0, (upper - lower) / 2), np.minimum(0.0, upper - 1.0))
+        column, size = np.ones(form.n), np.ones(form.n)
+        if costs.separable and len(costs.pieces) + len(costs.linear_terms):
+            at = np.where(np.isfinite(lower), lower, 0.0)
+            turn = costs.turning(numbers, at)
+            inside = (turn > 0) & (at + turn < upper) & (costs.counts > 0)
+            column = np.where(inside, turn, column)
+            x = np.where(inside, at + turn, x)
+            worth = costs.volume(numbers, x)
+            size = np.where(inside & (worth > 0), worth, 0.0)
+        x = completed(form, numbers, np.clip(x, lower, upper))
+        blocks = int(structure.component.max(initial=-1)) + 1
+        total = added(structure.component, size, blocks)
+    return Scales(column, np.ones(form.m), 1.0 / np.where(total > 0, total, 1.0)), x

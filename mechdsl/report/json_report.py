@@ -37,8 +37,8 @@ SCHEMA = "mechdsl/1"
 
 
 def to_text(value: Mapping[str, Any]) -> str:
-    """The text of a JSON object; raises ValueError on NaN and infinity, which are no JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    """The text of a JSON object, in ASCII; raises ValueError on NaN and infinity, which are no JSON."""
+    return json.dumps(value, indent=2, allow_nan=False)
 
 
 def document(market: str, command: str, **members: Any) -> dict[str, Any]:

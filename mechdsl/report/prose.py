@@ -103,9 +103,10 @@ _COMMANDS: Mapping[str, str] = {
     "ne": "≠", "to": "→", "hat": "",
 }  # fmt: skip
 
-_KNOWN = frozenset(
-    ["mathrm", "mathit", "text", "operatorname", "left", "right", "frac", "sqrt", "prod", "log", "exp", "max", "min", "quad", "prime", "ldots", "mid", "nabla", "mapsto", "approx", "pm"]
-) | {",", ";", ":", "!", " "}  # fmt: skip
+_KNOWN_WORDS = (
+    "mathrm mathit text operatorname left right frac sqrt prod log exp max min quad prime ldots mid nabla mapsto approx"
+)
+_KNOWN = frozenset({*_KNOWN_WORDS.split(), ",", ";", ":", "!", " "})
 
 
 def _plain(source: str) -> str:

@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
+from rich.box import Box
 from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from mechdsl.structure import Registry
 
 __all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime", "registry"]
+
+_BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a rule under the head, and one above a total
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
@@ -97,9 +99,11 @@ def _page(runs: Sequence[Run], width: int) -> Console:
 
 
 def heading(market: Market) -> RenderableType:
-    """The market's title and its sources."""
+    """The market's title, its sources, and what its types and choices are."""
     lines = [Text.assemble((market.title or market.name, _STRONG), (f"  ({market.name})", _FAINT))]
     lines += [Text(source, style=_FAINT) for source in market.citations]
+    declared = [*(t.declaration for t in market.types), *(c.declaration for c in market.choices)]
+    lines += [Text(f"{d.quantity.name}: {d.doc}", style=_FAINT) for d in declared if d.doc]
     return Group(*lines)
 
 
@@ -124,7 +128,7 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
     if outcome.accounts:
         parts += _books(market, outcome, view)
-    parts.append(_bottom_line(outcome))
+    parts += [Text(""), _bottom_line(outcome)]
     if run.certificate is not None:
         parts.append(_certificate(run.certificate, view))
     parts += [_line(f"note: {note}") for note in outcome.notes]
@@ -145,7 +149,7 @@ def comparison(runs: Iterable[Run]) -> RenderableType:
     shown = [aligned([np.nan if v is None else v for v in numbers[str(c.header)]]) for c in table.columns[1:-1]]
     for j, run in enumerate(rows):
         table.add_row(run.market.regime, *(column[j] for column in shown), _verdict(run))
-    return Group(_rule(Text("side by side", style=_STRONG)), table)
+    return Group(Text(""), _rule(Text("side by side", style=_STRONG)), Text(""), table)
 
 
 def registry(found: Registry) -> RenderableType:
@@ -264,22 +268,22 @@ def _tables(sheet: _Sheet, view: View) -> list[RenderableType]:
     """The sheet as one table, or as several where the terminal is too narrow; long ones by their ends."""
     labels = sheet.labels if sheet.sets else [sheet.title]
     first = sheet.title if sheet.title and sheet.sets else ", ".join(s.name for s in sheet.sets)
-    rows = range(len(labels))
-    hidden = len(labels) > ROWS and not view.all_rows
-    shown = [*rows[:_FIRST], *rows[-_LAST:]] if hidden else list(rows)
+    rows = [j for j in range(len(labels)) if any(c.cells[j] for c in sheet.columns)]  # a condition may exclude some
+    hidden = len(rows) > ROWS and not view.all_rows
+    shown = [*rows[:_FIRST], *rows[-_LAST:]] if hidden else rows
     total = "total" if any(c.total for c in sheet.columns) else ""
     margin = max(map(len, (first, total, *(labels[j] for j in shown), f"... {len(labels)} more"))) + 4
     found: list[RenderableType] = []
     for columns in _fitting(sheet.columns, view.width - margin):
         table = _table(first, [c.title for c in columns])
-        for j in shown:
+        for count, j in enumerate(shown, 1):
             table.add_row(labels[j], *(c.cells[j] for c in columns))
-            if hidden and j == _FIRST - 1:
-                table.add_row(Text(f"... {len(labels) - len(shown)} more", style=_FAINT))
+            if hidden and count == _FIRST:
+                table.add_row(Text(f"... {len(rows) - len(shown)} more", style=_FAINT))
         if any(c.total for c in columns):
             table.add_section()
             table.add_row("total", *(c.total for c in columns), style=_STRONG)
-        found.append(table)
+        found += [Text(""), table]
     return found
 
 
@@ -298,9 +302,7 @@ def _fitting(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
 
 
 def _table(first: str, titles: Iterable[str]) -> Table:
-    table = Table(
-        box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style=_STRONG, border_style=_FAINT, show_edge=False
-    )
+    table = Table(box=_BOX, pad_edge=False, padding=(0, 1), header_style=_STRONG, border_style=_FAINT, show_edge=False)
     table.add_column(first, justify="left", overflow="fold")
     for title in titles:
         table.add_column(title, justify="right", no_wrap=True)
@@ -312,7 +314,8 @@ def _table(first: str, titles: Iterable[str]) -> Table:
 
 def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]:
     """Who pays whom; then, for every party, `received - paid + value - cost = utility`, adding up to welfare."""
-    lines = [
+    lines: list[RenderableType] = [Text("")]
+    lines += [
         _line(f"{a.payer} pays {a.receiver} {_money(float(np.sum(a.amounts)))} ({a.what})") for a in outcome.accounts
     ]
     parties = list(
@@ -353,12 +356,12 @@ def _sum(tables: Iterable[Any]) -> float:
 def _certificate(certificate: Certificate, view: View) -> RenderableType:
     """One line with the checks that came nearest to failing; all of them when one fails or they are asked for."""
     if certificate.passed and not view.all_checks:
-        nearest = sorted(certificate.checks, key=_strain, reverse=True)[:2]
+        nearest = sorted((c for c in certificate.checks if c.value > 0), key=_strain, reverse=True)[:2]
         numbers = ", ".join(f"{c.name} {c.value:.1e} (at most {c.tolerance:.0e})" for c in nearest)
         count = len(certificate.checks)
-        text = Text.assemble(("certified", _GOOD), f": {count} check{'s' if count != 1 else ''} passed; {numbers}")
-        return text
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style=_STRONG, border_style=_FAINT, show_edge=False)
+        passed = f": {count} check{'s' if count != 1 else ''} passed"
+        return Text.assemble(("certified", _GOOD), passed, f"; nearest to failing: {numbers}" if numbers else "")
+    table = Table(box=_BOX, pad_edge=False, header_style=_STRONG, border_style=_FAINT, show_edge=False)
     for title, justify in (("check", "left"), ("value", "right"), ("at most", "right"), ("", "left")):
         table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
     for check in certificate.checks:

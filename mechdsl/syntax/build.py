@@ -20,6 +20,7 @@ from lark.visitors import Transformer_NonRecursive
 
 from mechdsl import syntax_tree as ast
 from mechdsl.errors import Diagnostic, Span
+from mechdsl.syntax import mistakes
 from mechdsl.syntax.scan import MAX_OPERATORS, token_span
 
 __all__ = ["build", "canonical_name", "too_deep"]
@@ -60,9 +61,7 @@ def too_deep(tree: Tree[Token]) -> Diagnostic | None:
         height = 1 + max((heights[id(child)] for child in node.children if isinstance(child, Tree)), default=0)
         heights[id(node)] = height
         if height > MAX_OPERATORS + _FRAME and not node.meta.empty:
-            start = _span(node.meta)
-            message = f"this expression is nested more than {MAX_OPERATORS} operators deep"
-            return Diagnostic("M002", message, start, "Name a part of it by a 'let', or write 'sum(i: ...)'.")
+            return mistakes.too_deep(_span(node.meta), MAX_OPERATORS)
     return None
 
 

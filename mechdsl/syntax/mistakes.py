@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from lark import Token
 
-from mechdsl.errors import Diagnostic, did_you_mean
+from mechdsl.errors import Diagnostic, Span
 from mechdsl.syntax.grammar import BODIES, END, Grammar
 from mechdsl.syntax.scan import token_span
 
@@ -24,6 +24,7 @@ __all__ = [
     "misplaced",
     "misspelt",
     "nearest",
+    "too_deep",
     "unclosed",
     "unexpected",
     "unknown",
@@ -94,6 +95,7 @@ _OPERATORS = {"+", "-", "*", "/", "^", "and", "or", ">=", "<=", "==", ">", "<", 
 _COMPARISONS = {">=", "<=", "==", ">", "<", "!="}
 _WEAK = MappingProxyType({">": ">=", "<": "<=", "!=": "=="})
 _CLOSER = MappingProxyType({"(": ")", "[": "]", "{": "}"})
+_OPENED = {")", "]", "}"}
 _SHOWN = 40
 
 # Two signs side by side that another language means something by.
@@ -139,6 +141,12 @@ class Scene:
     statement: bool
 
 
+def too_deep(place: Span, limit: int) -> Diagnostic:
+    """M002: operators within operators, as `- - - x`, `2^2^2^2`, or a long sum."""
+    message = f"this expression is nested more than {limit} operators deep"
+    return Diagnostic("M002", message, place, "Name a part of it by a 'let', or write 'sum(i: ...)'.")
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that `word` was meant to be, if one is near; the judgement is `did_you_mean`'s."""
     names = sorted(known)
@@ -152,13 +160,21 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def unexpected(scene: Scene) -> Diagnostic:
     """M004: "expected an expression after '=', found ')'"; at the '=' if the text goes on elsewhere."""
     token, before = scene.token, scene.before
-    expected = _listed(list(_expectations(scene)))
+    possible = _possible(scene)
     after = f" after {_quoted(before)}" if before is not None else ""
     found = f"the statement '{token}'" if scene.statement else _quoted(token)
-    if before is not None and (token.type == END or before.line != token.line):
-        ends = "the text ends" if token.type == END else f"line {token.line} goes on with {found}"
-        return Diagnostic("M004", f"expected {expected}{after}, but {ends}", token_span(before), _remedy(scene))
-    return Diagnostic("M004", f"expected {expected}{after}, found {found}", token_span(token), _remedy(scene))
+    if token in _COMPARISONS and possible & _COMPARISONS:
+        signs = [f"'{sign}'" for sign in sorted(possible & _COMPARISONS)]
+        message = f"expected {_listed(signs)}{after}, found {found}"
+    elif token in _COMPARISONS and "and" in possible:
+        message = f"{found} cannot follow a comparison"
+    else:
+        message = f"expected {_listed(list(_expectations(scene)))}{after}"
+        if before is not None and (token.type == END or before.line != token.line):
+            ends = "the text ends" if token.type == END else f"line {token.line} goes on with {found}"
+            return Diagnostic("M004", f"{message}, but {ends}", token_span(before), _remedy(scene))
+        message = f"{message}, found {found}"
+    return Diagnostic("M004", message, token_span(token), _remedy(scene))
 
 
 def unclosed(opener: Token, found: Token, body: str | None, statement: bool) -> Diagnostic:
@@ -214,8 +230,9 @@ def unknown(scene: Scene) -> Diagnostic:
     """M007: a word that stands where a statement starts, and starts none."""
     known = scene.grammar.statements[scene.body]
     place = "" if scene.body == "file" else f" in {_a(scene.body)}"
-    message = f"no statement{place} starts with '{_cut(scene.token)}'"
-    return Diagnostic("M007", message, token_span(scene.token), did_you_mean(scene.token, known))
+    near = nearest(scene.token, known)
+    hint = f"Did you mean '{near}'? {_keywords(scene)}" if near else _keywords(scene)
+    return Diagnostic("M007", f"no statement{place} starts with '{_cut(scene.token)}'", token_span(scene.token), hint)
 
 
 def misplaced(scene: Scene) -> Diagnostic:
@@ -235,12 +252,17 @@ def misplaced(scene: Scene) -> Diagnostic:
 # expectations
 
 
+def _possible(scene: Scene) -> set[str]:
+    """What could have stood there, as written, or by the terminal's name where it can be written in many ways."""
+    return {scene.grammar.spelling.get(terminal, terminal) for terminal in scene.expected}
+
+
 def _expectations(scene: Scene) -> Iterator[str]:
     """What could have stood there, in the language's words."""
-    spelling = scene.grammar.spelling
     starters = scene.grammar.statements[scene.body]
-    left = {spelling.get(t, t) for t in scene.expected}
+    left = _possible(scene)
     ends = left & starters or END in left
+    compared = "and" not in left and not ends and left >= {">=", "<="}
     operator = len(left & _OPERATORS) > 2
     if operator:
         left -= _OPERATORS | {"[", "("}
@@ -263,7 +285,7 @@ def _expectations(scene: Scene) -> Iterator[str]:
         yield "a string in quotes"
     yield from (f"'{sign}'" for sign in sorted(left - {"STRING"}))
     if operator:
-        yield "an operator"
+        yield "a comparison such as '>='" if compared else "an operator"
     if ends:
         yield "the next statement" if scene.keyword in FORMS else "the end" if scene.keyword else "a statement"
 
@@ -271,7 +293,7 @@ def _expectations(scene: Scene) -> Iterator[str]:
 def _remedy(scene: Scene) -> str:
     """The slip that the place suggests, or else how the statement is written."""
     token, before = scene.token, scene.before
-    expected = {scene.grammar.spelling.get(t, t) for t in scene.expected}
+    expected = _possible(scene)
     slips = [_SLIPS.get(pair) for pair in (_adjacent(before, token), _adjacent(token, scene.after), token) if pair]
     if slip := next(filter(None, slips), None):
         return slip
@@ -284,12 +306,15 @@ def _remedy(scene: Scene) -> str:
     if token.type == "PATH":
         name, label = token.value.split(".", 1)
         return f"In an expression an entry is written '{name}[{label.replace('.', ', ')}]'."
+    if token == "by" and scene.keyword == "index":
+        return "The steps of an index set are 1; only 'vary' takes others."
+    if before == "," and token in _OPENED:
+        return "Delete the comma, or add what should follow it."
     if before is not None and token.type in _ENTRY and not scene.statement:
-        comma = "," in expected
-        if before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS and "*" in expected and not comma:
-            return f"A product is written '{_cut(before)} * {_cut(token)}'."
-        if comma:
+        if "," in expected:
             return "Entries are separated by commas."
+        if before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS and "*" in expected:
+            return f"A product needs its sign: '* {_cut(token)}'."
     return _form(scene)
 
 
@@ -305,8 +330,12 @@ def _form(scene: Scene) -> str:
         return f"For example: '{FORMS[scene.keyword]}'."
     if scene.keyword in _PIECES:
         return f"For example: '{_PIECES[scene.keyword]}'."
+    return _keywords(scene)
+
+
+def _keywords(scene: Scene) -> str:
     known = ", ".join(sorted(scene.grammar.statements[scene.body]))
-    return f"Every statement starts with its keyword: {known}."
+    return f"A statement starts with its keyword, here one of {known}."
 
 
 # ------------------------------------------------------------------------------------------------------------- words

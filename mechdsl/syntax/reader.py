@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from lark import Token, Tree
 from lark.exceptions import UnexpectedToken
@@ -17,15 +18,15 @@ from lark.exceptions import UnexpectedToken
 from mechdsl.errors import Diagnostic
 from mechdsl.syntax import mistakes
 from mechdsl.syntax.grammar import BODIES, END, Grammar, choices
+from mechdsl.syntax.landmarks import WORDS, Landmarks
 from mechdsl.syntax.mistakes import Scene
-from mechdsl.syntax.scan import MAX_MISTAKES, Scan
+from mechdsl.syntax.scan import MAX_MISTAKES, MAX_OPERATORS, Scan, token_span
 
 __all__ = ["Reading", "read_tokens"]
 
 _CLOSER = MappingProxyType({"(": "RPAR", "[": "RSQB", "{": "RBRACE"})
 _OPENER = MappingProxyType({")": "(", "]": "[", "}": "{"})
-_WORDS = {"NAME", "AGGREGATE"}
-_MAY_END = {"NAME", "NUMBER", "STRING", "PATH", "RPAR", "RSQB", "RBRACE", "LBRACE"}
+_MAX_STACK = 4 * MAX_OPERATORS  # nested to the right, an operator takes up to two places, a bracket some more
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,6 @@ class _Reader:
         self.mistakes = list(scanned.mistakes)
         self._scanned = tuple(m.span.start for m in scanned.mistakes if m.span)
         self._grammar = grammar
-        self._statements = frozenset[str]().union(*grammar.statements.values())
         self._start = start
         self._tokens = list(scanned.tokens)
         self._parser = grammar.lark.parse_interactive(start=start)
@@ -82,16 +82,21 @@ class _Reader:
         self._outer: list[_Statement] = []  # those in whose bodies we are
         self._current: _Statement | None = None if start == "file" else _Statement(0, 1, f":{start}")
         self._respelt = False  # the next statement was blamed for its keyword already
-        self._partners, self._missing = _match_braces(self._tokens)
+        self._marks = Landmarks(grammar, self._tokens)
 
     def run(self) -> None:
         """Read on until the end, or until there is enough to complain about."""
         i = 0
         while len(self.mistakes) < MAX_MISTAKES:
             token = self._typed(i)
+            states, values = list(self._state.state_stack), list(self._state.value_stack)
+            if len(states) > _MAX_STACK:
+                self.mistakes.append(mistakes.too_deep(token_span(token), MAX_OPERATORS))
+                return
             try:
                 tree = self._parser.feed_token(token)
             except UnexpectedToken:
+                self._return_to(states, values)  # what was reduced on the way hides what could have followed
                 i = self._recover(i)
                 if self._start != "file":
                     return
@@ -103,13 +108,12 @@ class _Reader:
             self._note(i, token)
             i += 1
 
-    # ------------------------------------------------------------------------------------------------ the way of a
-    # token
+    # ----------------------------------------------------------------------------------------------- the way of a token
 
     def _typed(self, i: int) -> Token:
         """Token `i` as the parser is to see it here: a word is a keyword only where one could stand."""
         token = self._tokens[i]
-        if token.type not in _WORDS:
+        if token.type not in WORDS:
             return token
         possible = choices(self._state)
         keyword = self._grammar.keywords.get(token.value)
@@ -120,7 +124,7 @@ class _Reader:
     def _note(self, i: int, token: Token) -> None:
         """Keep account of what is open, now that token `i` has been taken."""
         current = self._current
-        if token.value in self._statements and token.type == self._grammar.keywords[token.value]:
+        if token.value in self._marks.statements and token.type == self._grammar.keywords[token.value]:
             self._current = _Statement(i, len(self._state.state_stack) - 1, token.value)
             self._current.faulted = self._respelt
             self._respelt = False
@@ -148,8 +152,7 @@ class _Reader:
         statement.closed = True
         self._current = statement
 
-    # ------------------------------------------------------------------------------------------- what the parser
-    # could do
+    # ----------------------------------------------------------------------------------------- what the parser could do
 
     def _attempt(self, terminals: Sequence[str]) -> bool:
         """Feed these terminals; if one is refused, stay where we were."""
@@ -158,15 +161,18 @@ class _Reader:
             for terminal in terminals:
                 self._parser.feed_token(Token(terminal, ""))
         except UnexpectedToken:
-            self._state.state_stack[:], self._state.value_stack[:] = states, values
+            self._return_to(states, values)
             return False
         return True
+
+    def _return_to(self, states: list[Any], values: list[Any]) -> None:
+        self._state.state_stack[:], self._state.value_stack[:] = states, values
 
     def _takes(self, terminal: str) -> bool:
         """Whether the parser could go on with this terminal; it does not."""
         states, values = list(self._state.state_stack), list(self._state.value_stack)
         taken = self._attempt([terminal])
-        self._state.state_stack[:], self._state.value_stack[:] = states, values
+        self._return_to(states, values)
         return taken
 
     def _expected(self) -> frozenset[str]:
@@ -184,33 +190,18 @@ class _Reader:
         keyword = self._current.keyword if self._current is not None else ""
         before = self._tokens[i - 1] if i else None
         after = self._tokens[i + 1] if i + 1 < len(self._tokens) else None
-        statement = self._opens_statement(i)
+        statement = self._marks.opens_statement(i)
         return Scene(self._grammar, self._tokens[i], before, after, keyword, self._body, self._expected(), statement)
 
-    def _first_on_line(self, i: int) -> bool:
-        return i == 0 or self._tokens[i - 1].line != self._tokens[i].line
-
-    def _opens_statement(self, i: int) -> bool:
-        """Whether token `i` and the one after it look like the start of a statement, of any body."""
-        token = self._tokens[i]
-        if token.type not in _WORDS or token.value not in self._statements:
-            return False
-        after = self._tokens[i + 1].type
-        return after in self._grammar.follows[token.value] - {"PLUS", "MINUS"}
-
-    def _starts(self, i: int) -> bool:
-        """Whether reading can resume at token `i`: it opens a statement, on its own line or after what may end one."""
-        if not self._opens_statement(i):
-            return False
-        fits = self._tokens[i].value in self._grammar.statements[self._body]
-        return self._first_on_line(i) or (fits and self._tokens[i - 1].type in _MAY_END)
-
-    # ----------------------------------------------------------------------------------------------------------
-    # recovery
+    # --------------------------------------------------------------------------------------------------------- recovery
 
     def _recover(self, i: int) -> int:
         """Blame the mistake that shows at token `i`, put the parser where it can go on, and say with which token."""
-        i = self._unfinished(i)
+        start = self._unfinished(i)
+        if start is not None and self._current is not None and self._current.faulted:
+            self._end_statement()
+            return start
+        i = i if start is None else self._read_again(start)
         for repair in (self._close_brackets, self._drop_closer, self._open_body, self._change_body, self._respell):
             resumed = repair(i)
             if resumed is not None:
@@ -228,25 +219,28 @@ class _Reader:
         if statement is not None:
             statement.faulted = True
 
-    def _unfinished(self, i: int) -> int:
-        """Token `i`, or the earlier one that began a statement and was taken for a name of the unfinished one."""
+    def _unfinished(self, i: int) -> int | None:
+        """Where before token `i` a statement began that was taken for a name of the unfinished one before it."""
         current = self._current
         if current is None or current.closed:
-            return i
-        starts = (j for j in range(current.start + 1, i) if self._first_on_line(j) and self._opens_statement(j))
-        start = next(starts, None)
-        if start is None:
-            return i
+            return None
+        earlier = range(current.start + 1, i)
+        return next((j for j in earlier if self._marks.first_on_line(j) and self._marks.opens_statement(j)), None)
+
+    def _read_again(self, end: int) -> int:
+        """Take the current statement from its start to token `end`, and no further."""
+        current = self._current
+        assert current is not None
         self._cut_back(current)
         current.opened.clear()
-        for j in range(current.start, start):
+        for j in range(current.start, end):
             token = self._typed(j)
             self._parser.feed_token(token)
             if token.value in _CLOSER:
                 current.opened.append(j)
             elif token.value in _OPENER:
                 current.opened.pop()
-        return start
+        return end
 
     def _close_brackets(self, i: int) -> int | None:
         """Put in the brackets that the statement forgot, if it can then go on, or end."""
@@ -254,19 +248,37 @@ class _Reader:
         if current is None or not current.opened:
             return None
         token = self._tokens[i]
-        ends = token.type == END or self._starts(i)
+        ends = token.type == END or self._marks.starts(i, self._body)
         states, values = list(self._state.state_stack), list(self._state.value_stack)
         for count in range(1, len(current.opened) + 1):
             opener = self._tokens[current.opened[-count]]
-            if not self._attempt([_CLOSER[opener.value]]):
+            if not self._lacks_closer(current.opened[-count], i) or not self._attempt([_CLOSER[opener.value]]):
                 break
             if self._takes(self._typed(i).type) or (ends and count == len(current.opened)):
-                found = mistakes.unclosed(opener, token, None, statement=self._starts(i))
+                found = mistakes.unclosed(opener, token, None, statement=self._marks.starts(i, self._body))
                 self._blame(current, i, found)
                 del current.opened[-count:]
                 return i
-        self._state.state_stack[:], self._state.value_stack[:] = states, values
+        self._return_to(states, values)
         return None
+
+    def _lacks_closer(self, opener: int, i: int) -> bool:
+        """Whether too few brackets close, from token `i` to the end of the statement, for that at `opener`."""
+        assert self._current is not None
+        # An interval may open with one of two brackets and close with the other.
+        family = "{" if self._tokens[opener] == "{" else "(["
+        needed = sum(j >= opener and self._tokens[j].value in family for j in self._current.opened)
+        depth = 0
+        while self._tokens[i].type != END and not self._marks.starts(i, self._body):
+            token = self._tokens[i].value
+            depth += token in _CLOSER and token in family
+            depth -= _OPENER.get(token, ".") in family
+            needed -= depth < 0
+            depth = max(depth, 0)
+            if needed == 0:
+                return False
+            i += 1
+        return True
 
     def _drop_closer(self, i: int) -> int | None:
         """Pass over a closing bracket that closes nothing, or take it for the one that should stand there."""
@@ -286,7 +298,7 @@ class _Reader:
     def _open_body(self, i: int) -> int | None:
         """Put in the brace that should open a body: `layer creator[k] type c[k] ~ ...`."""
         current, word = self._current, self._tokens[i].value
-        if current is None or not self._heads_body(current) or not self._opens_statement(i):
+        if current is None or not self._heads_body(current) or not self._marks.opens_statement(i):
             return None
         statements = self._grammar.statements
         if word not in statements[current.keyword] or not self._attempt(["LBRACE"]):
@@ -298,8 +310,8 @@ class _Reader:
     def _change_body(self, i: int) -> int | None:
         """A statement that this body cannot hold: either the body should have ended before, or it is out of place."""
         token = self._tokens[i]
-        word = token.type in _WORDS and token.value in self._statements
-        known = word and (self._first_on_line(i) or self._opens_statement(i))
+        word = token.type in WORDS and token.value in self._marks.statements
+        known = word and (self._marks.first_on_line(i) or self._marks.opens_statement(i))
         if not (known or token.type == END) or not self._complete(self._expected()):
             return None
         around = [outer.keyword for outer in self._outer[:-1]] + ["file"] if self._outer else []
@@ -311,7 +323,7 @@ class _Reader:
             self._blame(outer, i, found)
             self._parser.feed_token(Token("RBRACE", ""))
             self._leave()
-            self._missing -= 1
+            self._marks.missing -= 1
             return i
         if token.type == END:
             return None
@@ -325,18 +337,18 @@ class _Reader:
         if token.type == END:
             return True
         back = (token.column or 0) <= (outer.column or 0)
-        return self._missing > 0 and (back or not self._first_on_line(i))
+        return self._marks.missing > 0 and (back or not self._marks.first_on_line(i))
 
     def _respell(self, i: int) -> int | None:
         """Read a misspelt keyword as the one it is near; pass over a statement that starts with no keyword at all."""
         token = self._tokens[i]
-        if token.type not in _WORDS:
+        if token.type not in WORDS:
             return None
         expected = self._expected()
         words = [word for word, terminal in self._grammar.keywords.items() if terminal in expected]
         near = mistakes.nearest(token.value, words)
-        opens = near in self._statements
-        if near is not None and opens and not self._plausible(i, near):
+        opens = near in self._marks.statements
+        if near is not None and opens and not self._marks.plausible(i, near):
             near = None
         if near is not None and len(token) > 1:
             if opens:
@@ -345,17 +357,11 @@ class _Reader:
             self._respelt = opens
             self._tokens[i] = token.update(value=near)
             return i
-        if self._complete(expected) and (self._first_on_line(i) or self._tokens[i - 1] == "{"):
+        if self._complete(expected) and (self._marks.first_on_line(i) or self._tokens[i - 1] == "{"):
             self._end_statement()
             self._blame(None, i, mistakes.unknown(self._scene(i)))
             return self._resume(i + 1)
         return None
-
-    def _plausible(self, i: int, keyword: str) -> bool:
-        """Whether token `i` may have been meant to open a statement with this keyword."""
-        after = self._tokens[i + 1]
-        alone = self._first_on_line(i) or self._tokens[i - 1] == "{" or after.line == self._tokens[i].line
-        return alone and after.type in self._grammar.follows[keyword]
 
     def _end_statement(self) -> None:
         """Forget the statement that is complete, so that what comes next is not blamed on it."""
@@ -371,46 +377,41 @@ class _Reader:
     def _resume(self, i: int) -> int:
         """Where reading goes on from token `i`: in the body whose head is at fault, at a statement, at a `}`."""
         current = self._current
+        depth = 0
         if current is not None:
+            depth = sum(self._tokens[j] == "{" for j in current.opened)
             self._cut_back(current)
-            if self._heads_body(current) or (current.keyword in BODIES and not current.closed):
+            if current.keyword in BODIES and not current.closed:
                 body = self._find_body(i)
                 if body is not None and self._attempt(BODIES[current.keyword]):
                     current.opened.clear()
                     self._enter(current, body)
                     return body + 1
         self._current = None
-        depth = 0
-        while self._tokens[i].type != END and not self._starts(i):
+        while self._tokens[i].type != END and not self._marks.starts(i, self._body):
             if self._tokens[i] == "{":
-                partner = self._partners.get(i)
-                if partner is not None and (self._opens_statement(i + 1) or self._tokens[i + 1] == "}"):
+                partner = self._marks.partners.get(i)
+                if partner is not None and (self._marks.opens_statement(i + 1) or self._tokens[i + 1] == "}"):
                     i = partner  # the body of what could not be read
                 else:
                     depth += 1
             elif self._tokens[i] == "}":
-                if depth == 0 and self._outer:
+                if depth == 0 and self._outer and not self._is_stray(i):
                     break
                 depth = max(0, depth - 1)
             i += 1
         return i
 
+    def _is_stray(self, i: int) -> bool:
+        """Whether the `}` at `i` lost its `{` in what is passed over: there is one too many, and this ends no body."""
+        body = self._outer[-1].body
+        alone = self._marks.first_on_line(i) or (body is not None and self._tokens[body].line == self._tokens[i].line)
+        return self._marks.extra > 0 and not alone
+
     def _find_body(self, i: int) -> int | None:
         """The brace that opens the body of a statement whose head is at fault at token `i`."""
-        while self._tokens[i].type != END and not self._starts(i):
+        while self._tokens[i].type != END and not self._marks.starts(i, self._body):
             if self._tokens[i] == "{":
                 return i
             i += 1
         return None
-
-
-def _match_braces(tokens: Sequence[Token]) -> tuple[dict[int, int], int]:
-    """The closing brace of each opening one, by index, and how many of these have none."""
-    partners: dict[int, int] = {}
-    opened: list[int] = []
-    for i, token in enumerate(tokens):
-        if token == "{":
-            opened.append(i)
-        elif token == "}" and opened:
-            partners[opened.pop()] = i
-    return partners, len(opened)

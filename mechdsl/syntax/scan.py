@@ -19,10 +19,10 @@ from lark import Token
 from mechdsl.errors import Diagnostic, Span
 from mechdsl.syntax.grammar import END, Grammar
 
-__all__ = ["MAX_CHARACTERS", "MAX_OPERATORS", "MAX_MISTAKES", "Scan", "scan", "token_span"]
+__all__ = ["MAX_CHARACTERS", "MAX_MISTAKES", "MAX_OPERATORS", "Scan", "scan", "token_span"]
 
-MAX_CHARACTERS = 1_000_000
-MAX_TOKENS = 60_000
+MAX_CHARACTERS = 500_000
+MAX_TOKENS = 40_000
 MAX_DIGITS = 60
 MAX_NAME = 100
 MAX_STRING = 2_000
@@ -30,12 +30,16 @@ MAX_BRACKETS = 50
 """Brackets within brackets."""
 MAX_OPERATORS = 150
 """Operators within operators, as in a sum of as many terms."""
-MAX_MISTAKES = 50
+MAX_MISTAKES = 30
 """Mistakes reported in one text."""
 
+_MANY_ON_A_LINE = 5  # unknown characters; more of them on one line say no more
+_RUBBISH = 200  # unknown characters, after which the text is no market
 _LARGEST = 1e300
 _EXPONENT = re.compile(r"[eE][+-]?0*([0-9]*)$")
 _LETTERS = re.compile(r"\w{1,20}")
+_LINE_END = re.compile(r"[\r\n]|\Z")
+_QUOTED = re.compile("[“„«‟″][^“”«»″\r\n]{0,200}[”“»″]|[‘‚'`][^‘’'`\r\n]{0,200}[’‘'`]")
 _WORDS = {"NAME", "PATH", "AGGREGATE"}
 
 # Never welcome, not even in a string or a comment: control characters, line breaks that editors do not count, marks
@@ -119,6 +123,7 @@ def scan(text: str, grammar: Grammar) -> Scan:
     tokens: list[Token] = []
     comments: list[Token] = []
     mistakes: list[Diagnostic] = []
+    unknown: list[int] = []  # the line of each piece that means nothing
     depth = 0
     refused = False
     for token in _pieces(text, grammar):
@@ -126,23 +131,24 @@ def scan(text: str, grammar: Grammar) -> Scan:
             comments.append(token)
             mistakes += _forbidden(token)
         elif token.type == "UNKNOWN":
-            if token.startswith('"'):
+            if len(token) > 1 or token == '"':  # meant as a string
                 tokens.append(token.update(type="STRING"))
-                mistakes.append(_open_string(token))
-            else:
-                mistakes.append(_unknown(token))
+            unknown.append(token.line or 0)
+            if unknown[-_MANY_ON_A_LINE - 1 : -1].count(unknown[-1]) < _MANY_ON_A_LINE:
+                mistakes.append(_open_string(token) if token.startswith('"') else _unknown(token))
         elif token.type == END and tokens:
             # What is missing at the end is missed after the last token, not after the last comment.
             tokens.append(Token.new_borrow_pos(END, "", tokens[-1]))
         else:
             tokens.append(token)
-            depth += (token.value in "([{") - (token.value in ")]}")
-            found = [*_beyond_limits(token, len(tokens), max(0, depth)), *_misshapen(token, text)]
+            depth = max(0, depth + (token.value in {"(", "[", "{"}) - (token.value in {")", "]", "}"}))
+            found = [*_beyond_limits(token, len(tokens), depth), *_misshapen(token, text)]
             mistakes += found
-            refused |= any(m.code == "M002" for m in found)
-        if refused or len(mistakes) >= MAX_MISTAKES:
+            refused = any(m.code == "M002" for m in found)
+        refused |= len(mistakes) >= MAX_MISTAKES or len(unknown) >= _RUBBISH
+        if refused:
             break
-    return Scan(tuple(tokens), tuple(comments), tuple(mistakes), refused or len(mistakes) >= MAX_MISTAKES)
+    return Scan(tuple(tokens), tuple(comments), tuple(mistakes), refused)
 
 
 def _pieces(text: str, grammar: Grammar) -> Iterator[Token]:
@@ -153,12 +159,7 @@ def _pieces(text: str, grammar: Grammar) -> Iterator[Token]:
     while position < len(text):
         match = grammar.lexeme.match(text, position)
         kind = (match and match.lastgroup) or "UNKNOWN"
-        if match:
-            end = match.end()
-        elif text[position] == '"':
-            end = next((i for i in range(position, len(text)) if text[i] in "\r\n"), len(text))
-        else:
-            end = position + 1
+        end = match.end() if match else _unknown_end(text, position)
         if kind != "SPACE":
             while line < len(starts) - 1 and starts[line] <= position:
                 line += 1
@@ -169,6 +170,15 @@ def _pieces(text: str, grammar: Grammar) -> Iterator[Token]:
     last = max(1, len(starts) - 1)
     column = len(text) - starts[last - 1] + 1
     yield Token(END, "", len(text), last, column, last, column, len(text))
+
+
+def _unknown_end(text: str, position: int) -> int:
+    """Where what starts with an unknown character ends: an open string, one in other quotes, or the character."""
+    if text[position] == '"':
+        end = _LINE_END.search(text, position)
+        return end.start() if end else len(text)
+    quoted = _QUOTED.match(text, position)
+    return quoted.end() if quoted else position + 1
 
 
 def _beyond_limits(token: Token, count: int, depth: int) -> Iterator[Diagnostic]:
@@ -253,11 +263,12 @@ def _odd_letters(token: Token) -> Iterator[Diagnostic]:
 
 def _unknown(token: Token) -> Diagnostic:
     """A character that means nothing; one that looks like a sign of the language says which."""
-    hint = _REMEDIES.get(token.value)
+    first = token[0]
+    hint = _REMEDIES.get(first)
     if hint is None:
-        visible = token.isprintable() and not token.isspace() and unicodedata.category(token.value) != "Cf"
+        visible = first.isprintable() and not first.isspace() and unicodedata.category(first) != "Cf"
         hint = "It means nothing here: delete it." if visible else "Delete it; it may not be visible in your editor."
-    return Diagnostic("M003", f"unexpected character {_described(token.value)}", token_span(token), hint)
+    return Diagnostic("M003", f"unexpected character {_described(first)}", _part(token, 0), hint)
 
 
 def _open_string(token: Token) -> Diagnostic:

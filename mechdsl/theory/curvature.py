@@ -154,9 +154,9 @@ def ranges_of(where: Market | Optimum, evidence: str = DECLARED) -> Ranges:
     known = {}
     for variable in variables_of(where):
         declared, lower, upper = variable.quantity.domain, plain.of(variable.lower), plain.of(variable.upper)
-        at_least = (declared.lower, declared.lower_open) if declared.lower > lower.lower else (lower.lower, False)
-        at_most = (declared.upper, declared.upper_open) if declared.upper < upper.upper else (upper.upper, False)
-        known[variable.quantity] = Interval(at_least[0], at_most[0], at_least[1], at_most[1])
+        at_least = max((declared.lower, declared.lower_open), (lower.lower, lower.lower_open))
+        at_most = min((declared.upper, not declared.upper_open), (upper.upper, not upper.upper_open))
+        known[variable.quantity] = Interval(at_least[0], at_most[0], at_least[1], not at_most[1])
     return Ranges(known, data)
 
 

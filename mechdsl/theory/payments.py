@@ -7,9 +7,8 @@ is a quadrature of a monotone function, split where the set of binding constrain
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import sympy as sp
@@ -23,6 +22,7 @@ from mechdsl.market import Market, PrivateType
 from mechdsl.mechanism import Mechanism
 from mechdsl.program import Solution
 from mechdsl.structure import Report
+from mechdsl.theory.curve import Curve, curve
 from mechdsl.theory.private_cost import PrivateCost, private_cost
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
 Affine = Callable[[Distribution], tuple[float, float] | None]
 """Slope and intercept of the weight in the type on the whole support, or None: `lambda d: d.affine_virtual_cost`."""
 
-RELATIVE_TOLERANCE = 1e-9  # of each quadrature; payments are promised to 1e-7
 _CANCELLATION = 1e-6  # below this share of V, a difference of two V loses more digits than a quadrature
 
 
@@ -110,12 +109,13 @@ def envelope_payments(mechanism: Mechanism, report: Report, affine: Affine) -> P
 
 def envelope_payment(
     mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], affine: Affine
-) -> float:
-    """One provider's payment, as in `envelope_payments`."""
+) -> tuple[float, float]:
+    """One provider's payment, as in `envelope_payments`, and its error bound."""
     values = _values(mechanism.market, mechanism.solve(report))
     y = float(evaluate(part.coefficient, values, part.layer.letters)[place])
     fixed = float(evaluate(fixed_part(part), values, part.layer.letters)[place])
-    return fixed + float(_at(report, part, place)) * y + envelope_rent(mechanism, report, part, place, affine)[0]
+    rent, error, _ = envelope_rent(mechanism, report, part, place, affine)
+    return fixed + float(_at(report, part, place)) * y + rent, error
 
 
 def _method(closed: int, count: int, error: float) -> str:
@@ -129,7 +129,7 @@ def envelope_rent(
     mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], affine: Affine
 ) -> tuple[float, float, bool]:
     """The information rent `int_c^b y(t, c_-) dt` of one provider; with its error bound, and whether it was closed."""
-    private, law = _type(part), provider_law(part, place)
+    private, law = type_of(part), provider_law(part, place)
     c, b = float(_at(report, part, place)), float(law.upper)
     if c >= b or law.is_point:
         return 0.0, 0.0, True
@@ -140,88 +140,73 @@ def envelope_rent(
         rent = (top.objective - here.objective) / line[0]
         if rent > _CANCELLATION * abs(here.objective) or here.objective == 0:
             return max(rent, 0.0), 1e-14 * abs(top.objective) / line[0], True
-    value, bound = integrate(_along(mechanism, report, part, place), c, b, law.kinks)
-    return value, bound, False
+    return *outputs(mechanism, report, part, place).rent(c), False
+
+
+def outputs(mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...]) -> Along:
+    """`t -> y(t, c_-)` of one provider at a report; the mechanism keeps it, so payments and checks share its solves."""
+    key = ("outputs", part.layer.name, place, _others(report, part, place))
+    made: Along = mechanism.keep(key, lambda: Along(mechanism, report, part, place))
+    own = float(_at(report, part, place))
+    made.found.setdefault(own, mechanism.solve(report))
+    return made
+
+
+def _others(report: Report, part: PrivateCost, place: tuple[int, ...]) -> bytes:
+    """What everyone else reports, as a key."""
+    return np.ascontiguousarray(moved(report, type_of(part), place, 0.0)[type_of(part).quantity]).tobytes()
 
 
 @dataclass(slots=True)
 class Along:
-    """`t -> y(t, c_-)` of one provider with everyone else's report fixed; remembers its solutions to start from the
-    nearest.
+    """`t -> y(t, c_-)`: one provider's coefficient as its own report moves, everyone else's fixed.
+
+    Remembers its solutions and starts each new one from the nearest.
     """
 
     mechanism: Mechanism
     report: Report
     part: PrivateCost
     place: tuple[int, ...]
-    found: dict[float, Solution]
+    found: dict[float, Solution] = field(default_factory=dict)
+    curves: list[Curve] = field(default_factory=list)
 
     def solution(self, t: float) -> Solution:
+        """The programme's solution where the provider reports `t`."""
         if t not in self.found:
             near = min(self.found, key=lambda s: abs(s - t), default=None)
             start = None if near is None else self.found[near]
-            report = moved(self.report, _type(self.part), self.place, t)
-            self.found[t] = self.mechanism.solve(report, start=start)
+            self.found[t] = self.mechanism.solve(moved(self.report, type_of(self.part), self.place, t), start=start)
         return self.found[t]
 
     def __call__(self, t: float) -> float:
         return float(coefficients(self.mechanism.market, self.part, self.solution(t))[self.place])
 
     def binding(self, t: float) -> tuple[bytes, ...]:
-        """Which constraints and bounds hold with equality: constant along the smooth pieces of y."""
+        """Which constraints and bounds hold with equality: constant along the smooth pieces."""
         return binding_pattern(self.solution(t))
 
+    def rent(self, t: float) -> tuple[float, float]:
+        """`int_t^b y` and its error bound, b the highest type.
 
-def _along(mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...]) -> Along:
-    return Along(mechanism, report, part, place, {float(_at(report, part, place)): mechanism.solve(report)})
+        The first call covers `[t, b]`, all that a payment needs; one below it covers the rest of the support, which is
+        what a search for misreports will ask for next.
+        """
+        law = provider_law(self.part, self.place)
+        low = float(self.curves[-1].edges[0]) if self.curves else float(law.upper)
+        if t < low:
+            bottom = float(law.lower) if self.curves else t
+            self.curves.append(curve(self, self.binding, bottom, low, law.kinks))
+        pieces = [(made, max(t, float(made.edges[0])), float(made.edges[-1])) for made in self.curves]
+        inside = [(made, a, b) for made, a, b in pieces if a < b]
+        return sum(m.integral(a, b) for m, a, b in inside), sum(m.error(a, b) for m, a, b in inside)
 
 
 def binding_pattern(solution: Solution) -> tuple[bytes, ...]:
-    """Which multipliers are positive, as a hashable pattern."""
+    """Which multipliers and decisions are not zero, as a hashable pattern."""
     rows = [np.asarray(m) != 0.0 for m in solution.multipliers.values()]
     zeros = [np.asarray(x) == 0.0 for x in solution.values.values()]
     return tuple(np.packbits(a.ravel()).tobytes() for a in (*rows, *zeros))
-
-
-def integrate(y: Along, lower: float, upper: float, kinks: tuple[float, ...] = ()) -> tuple[float, float]:
-    """`int_lower^upper y(t) dt` and its error bound: Gauss-Kronrod on the pieces between kinks.
-
-    The pieces are found by bisection on the binding pattern, to 1e-10 of the interval: the rest of a kink's effect is
-    below the tolerance.
-    """
-    from scipy.integrate import quad
-
-    cuts = sorted({lower, upper, *(k for k in kinks if lower < k < upper)})
-    edges = [cuts[0]]
-    for left, right in itertools.pairwise(cuts):
-        edges += [*_changes(y, left, right), right]
-    total, error = 0.0, 0.0
-    scale = max(abs(y(lower)), abs(y(upper))) * (upper - lower)
-    for left, right in itertools.pairwise(edges):
-        value, bound = quad(
-            y, left, right, epsabs=RELATIVE_TOLERANCE * 1e-3 * scale, epsrel=RELATIVE_TOLERANCE, limit=200
-        )[:2]
-        total, error = total + value, error + bound
-    return total, error
-
-
-def _changes(y: Along, lower: float, upper: float, samples: int = 6) -> list[float]:
-    """Where the binding pattern changes between `lower` and `upper`: bisected between samples that differ."""
-    points = np.linspace(lower, upper, samples + 1)
-    patterns = [y.binding(float(t)) for t in points]
-    found: list[float] = []
-    for j in range(samples):
-        left, right, at_left = float(points[j]), float(points[j + 1]), patterns[j]
-        if at_left == patterns[j + 1]:
-            continue
-        while right - left > 1e-10 * (upper - lower):
-            middle = (left + right) / 2
-            if y.binding(middle) == at_left:
-                left = middle
-            else:
-                right = middle
-        found.append(right)
-    return found
 
 
 def cost_payments(mechanism: Mechanism, report: Report) -> Paid:
@@ -258,7 +243,7 @@ def _random_rents(
 ) -> Array:
     law = provider_law(part, place)
     c, b = float(_at(report, part, place)), float(law.upper)
-    along = _along(mechanism, report, part, place)
+    along = outputs(mechanism, report, part, place)
     labels = [a.index_set.labels[j] for a, j in zip(part.layer.letters, place, strict=True)]
     draws = [c + (b - c) * uniform_draw(seed, f"payment.{part.layer.name}", [*labels, str(n)]) for n in range(trials)]
     return np.array([(b - c) * along(t) for t in draws])
@@ -266,17 +251,17 @@ def _random_rents(
 
 def provider_law(part: PrivateCost, place: tuple[int, ...]) -> Distribution:
     """The distribution of one provider's type."""
-    return _type(part).distributions[int(np.ravel_multi_index(place, part.layer.shape)) if place else 0]
+    return type_of(part).distributions[int(np.ravel_multi_index(place, part.layer.shape)) if place else 0]
 
 
-def _type(part: PrivateCost) -> PrivateType:
+def type_of(part: PrivateCost) -> PrivateType:
     if part.type is None:
         raise InternalError(f"layer '{part.layer.name}' has no private type")
     return part.type
 
 
 def _at(report: Report, part: PrivateCost, place: tuple[int, ...]) -> float:
-    return float(np.asarray(report[_type(part).quantity])[place])
+    return float(np.asarray(report[type_of(part).quantity])[place])
 
 
 def moved(report: Report, private: PrivateType, place: tuple[int, ...], value: float) -> Report:

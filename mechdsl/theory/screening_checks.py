@@ -8,8 +8,8 @@ the effort for each shrinks, and the check says how many were searched and how f
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,13 +20,13 @@ from mechdsl.outcome import Check, Outcome
 from mechdsl.structure import Report
 from mechdsl.theory.payments import (
     Affine,
-    Along,
-    coefficients,
     envelope_payment,
     fixed_part,
     moved,
+    outputs,
     provider_law,
     providers,
+    type_of,
 )
 from mechdsl.theory.private_cost import PrivateCost
 
@@ -35,7 +35,11 @@ __all__ = ["money_scale", "participation_check", "screening_checks"]
 GAIN_TOLERANCE = 1e-7
 SLACK_TOLERANCE = 1e-8
 PAYMENT_TOLERANCE = 1e-7
-_SOLVES = 600  # aimed at for all misreports together
+_SOLVES = 600  # aimed at for all misreports together, and for all second quadratures
+_REFINED = 8  # misreports a provider from which on the best is refined
+_AGAIN = 12  # payments integrated again at the most
+
+Place: TypeAlias = tuple[PrivateCost, tuple[int, ...]]
 
 
 def screening_checks(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine) -> Iterable[Check]:
@@ -76,120 +80,100 @@ def participation_check(mechanism: Mechanism, outcome: Outcome) -> Check:
 
 
 def _misreports(
-    mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine,
-    places: list[tuple[PrivateCost, tuple[int, ...]]], scale: float,
-) -> Check:  # fmt: skip
+    mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine, places: Sequence[Place], scale: float
+) -> Check:
     count = int(np.clip(_SOLVES // (2 * len(places)), 3, 24))
-    best, who, at = -np.inf, "", np.nan
+    best, who, at, bound = -np.inf, "", np.nan, 0.0
     for part, place in places:
-        gain, misreport = largest_gain(mechanism, report, outcome, affine, part, place, count)
+        gain, misreport, error = largest_gain(mechanism, report, outcome, affine, part, place, count)
         if gain > best:
-            best, who, at = gain, provider_name(part, place), misreport
-    searched = (
-        f"Searched {count} misreports over the support of each of {len(places)} providers, refined around the best"
-    )
+            best, who, at, bound = gain, provider_name(part, place), misreport, error
+    searched = f"Searched {count} misreports over the support of each of {len(places)} providers, then around the best"
     return Check(
         "largest gain from misreporting",
         max(0.0, best) / scale,
-        GAIN_TOLERANCE,
+        GAIN_TOLERANCE + bound / scale,
         f"{searched}; best for {who}, reporting {at:.6g}: {best:.2g}.",
     )
 
 
 def largest_gain(
-    mechanism: Mechanism,
-    report: Report,
-    outcome: Outcome,
-    affine: Affine,
-    part: PrivateCost,
-    place: tuple[int, ...],
+    mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine, part: PrivateCost, place: tuple[int, ...],
     count: int,
-) -> tuple[float, float]:
-    """The largest gain of one provider from any misreport, and that misreport.
+) -> tuple[float, float, float]:  # fmt: skip
+    """The largest gain of one provider from any misreport, that misreport, and the error bound of its payment.
 
-    `gain(r) = p(r, c_-) + value(r) - cost(r; c) - U(c)`, values and costs as stated, at the allocation of the lie.
+    `gain(r) = p(r, c_-) + value(r) - cost(r; c) - U(c)`: the payment by the mechanism's rule at the lie, value and cost
+    as stated, at the allocation of the lie.
     """
     from scipy.optimize import minimize_scalar
 
-    law = provider_law(part, place)
-    truth = float(outcome.utilities[part.layer.name][place])
-    private = part.type
-    assert private is not None  # a provider has a type
-    c = float(np.asarray(report[private.quantity])[place])
+    law, layer = provider_law(part, place), part.layer
+    truth = float(outcome.utilities[layer.name][place])
+    own = type_of(part)
+    c = float(np.asarray(report[own.quantity])[place])
+    errors: dict[float, float] = {}
 
     def gain(misreport: float) -> float:
-        lie = moved(report, private, place, misreport)
+        lie = moved(report, own, place, misreport)
         solution = mechanism.solve(lie, start=mechanism.solve(report))
-        payment = envelope_payment(mechanism, lie, part, place, affine)
+        payment, errors[misreport] = envelope_payment(mechanism, lie, part, place, affine)
         values = stated_values(mechanism.market, report, solution.values)
-        layer = part.layer
         return payment + float(evaluate(layer.value - layer.cost, values, layer.letters)[place]) - truth
 
     misreports = candidates(law.lower, law.upper, c, count)
     gains = [gain(r) for r in misreports]
     j = int(np.argmax(gains))
-    left, right = misreports[max(0, j - 1)], misreports[min(len(misreports) - 1, j + 1)]
-    found = minimize_scalar(
-        lambda r: -gain(float(r)), bounds=(left, right), method="bounded", options={"maxiter": max(4, count // 2)}
-    )
-    return max((gains[j], misreports[j]), (-float(found.fun), float(found.x)))
+    best, at = gains[j], misreports[j]
+    if count >= _REFINED:
+        ends = (misreports[max(0, j - 1)], misreports[min(len(misreports) - 1, j + 1)])
+        found = minimize_scalar(lambda r: -gain(float(r)), bounds=ends, method="bounded", options={"maxiter": 8})
+        best, at = max((best, at), (-float(found.fun), float(found.x)))
+    return best, at, errors[at]
 
 
 def candidates(lower: float, upper: float, truth: float, count: int) -> list[float]:
     """Misreports over the support: evenly spread, both ends, and some close to the truth on either side."""
     width = upper - lower
-    near = [truth + sign * step * width for step in (1e-3, 3e-2) for sign in (-1, 1)] if count >= 8 else []
+    near = [truth + sign * step * width for step in (1e-3, 3e-2) for sign in (-1, 1)] if count >= _REFINED else []
     spread = np.linspace(lower, upper, max(2, count - len(near)))
     return sorted({float(r) for r in (*spread, *near) if lower <= r <= upper and r != truth})
 
 
 def _payments(
-    mechanism: Mechanism,
-    report: Report,
-    outcome: Outcome,
-    places: list[tuple[PrivateCost, tuple[int, ...]]],
-    scale: float,
+    mechanism: Mechanism, report: Report, outcome: Outcome, places: Sequence[Place], scale: float
 ) -> Iterator[Check]:
-    """Payments against a second quadrature of the rule: Gauss-Legendre panels, no knowledge of kinks or of V."""
-    panels = int(np.clip(_SOLVES // (16 * len(places)), 1, 8))
-    chosen = places if len(places) <= 12 else [places[j] for j in np.linspace(0, len(places) - 1, 12).astype(int)]
-    worst, bound, who = 0.0, 0.0, ""
+    """Payments against a second quadrature of the rule: adaptive Gauss-Kronrod, no knowledge of kinks or of V."""
+    limit = int(np.clip(_SOLVES // (42 * len(places)), 1, 4))
+    many = len(places) > _AGAIN
+    chosen = [places[j] for j in np.linspace(0, len(places) - 1, _AGAIN).astype(int)] if many else places
+    worst, bound, who = -np.inf, 0.0, ""
     for part, place in chosen:
-        again, error = _second_payment(mechanism, report, part, place, panels)
+        again, error = _second_payment(mechanism, report, part, place, limit)
         difference = abs(again - float(outcome.payments[part.layer.name][place]))
-        if difference - error >= worst - bound:
+        if difference - error > worst - bound:
             worst, bound, who = difference, error, provider_name(part, place)
     detail = f"Second quadrature of {len(chosen)} payments, its own error at most {bound:.1e}; worst for {who}."
-    yield Check("payments, integrated again", worst / scale, PAYMENT_TOLERANCE + 2 * bound / scale, detail)
+    yield Check("payments, integrated again", worst / scale, PAYMENT_TOLERANCE + bound / scale, detail)
 
 
 def _second_payment(
-    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], panels: int
+    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], limit: int
 ) -> tuple[float, float]:
-    """`known + c y + int_c^b y` by Gauss-Legendre on panels, halved for an error estimate."""
-    law = provider_law(part, place)
-    assert part.type is not None
-    c = float(np.asarray(report[part.type.quantity])[place])
+    """`known - value + outside + c y + int_c^b y`, the integral by scipy's `quad`, with its error bound."""
+    from scipy.integrate import quad
+
+    law, layer = provider_law(part, place), part.layer
+    c = float(np.asarray(report[type_of(part).quantity])[place])
     solution = mechanism.solve(report)
-    along = Along(mechanism, report, part, place, {c: solution})
-    coarse, fine = (_panels(along, c, float(law.upper), n) for n in (panels, 2 * panels))
-    y = float(coefficients(mechanism.market, part, solution)[place])
+    output = outputs(mechanism, report, part, place)
+    integral, error = quad(output, c, float(law.upper), epsabs=0, epsrel=1e-9, limit=limit, full_output=1)[:2]
     values = {
         **mechanism.market.data,
         **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},
     }
-    fixed = float(evaluate(fixed_part(part), values, part.layer.letters)[place])
-    return fixed + c * y + fine, abs(fine - coarse)
-
-
-def _panels(along: Along, lower: float, upper: float, panels: int) -> float:
-    nodes, weights = np.polynomial.legendre.leggauss(8)
-    edges = np.linspace(lower, upper, panels + 1)
-    total = 0.0
-    for left, right in itertools.pairwise(edges):
-        half = (right - left) / 2
-        total += half * sum(w * along(float(left + half * (1 + z))) for z, w in zip(nodes, weights, strict=True))
-    return float(total)
+    fixed = float(evaluate(fixed_part(part), values, layer.letters)[place])
+    return fixed + c * output(c) + integral, error
 
 
 def provider_name(part: PrivateCost, place: tuple[int, ...]) -> str:

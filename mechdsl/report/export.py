@@ -1,0 +1,80 @@
+"""A programme for other tools: as a Pyomo model, as an `.nl` file, as JSON.
+
+The Pyomo model and the `.nl` file are made from the same `Program` as the callbacks Ipopt runs on, at given values of
+its open parameters, so whoever solves them elsewhere solves what `solve` solved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import sympy as sp
+
+from mechdsl.evaluate import Array
+from mechdsl.formula import Letter, Quantity
+from mechdsl.program import Program
+from mechdsl.report.json_report import labelled
+
+__all__ = ["nl_text", "program_object", "pyomo_text"]
+
+
+def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
+    """The Pyomo model, printed: sets, variables with their bounds, objective and constraints row by row."""
+    from mechdsl.engines.pyomo_model import concrete_model
+
+    page = StringIO()
+    concrete_model(program, parameters).pprint(ostream=page)
+    return page.getvalue()
+
+
+def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
+    """The programme as an AMPL `.nl` file (text form), for any solver that reads those."""
+    from mechdsl.engines.pyomo_model import write_nl
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "programme.nl"
+        write_nl(program, parameters, path)
+        return path.read_text(encoding="utf-8")
+
+
+def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> dict[str, Any]:
+    """The programme as JSON: formulas in the notation of the language, data and open parameters by label."""
+    return {
+        "sense": program.sense,
+        "objective": _formula(program.objective),
+        "convex": program.convex,
+        "variables": [
+            {"name": _head(v.name, v.letters), "lower": _bound(v.lower), "upper": _bound(v.upper), "doc": v.doc}
+            for v in program.variables
+        ],
+        "constraints": [
+            {
+                "name": _head(c.name, c.letters),
+                "left": _formula(c.left),
+                "relation": c.relation,
+                "right": _formula(c.right),
+                **({} if c.where == sp.true else {"where": _formula(c.where)}),
+            }
+            for c in program.constraints
+        ],
+        "data": {str(q.name): labelled(table, q.sets) for q, table in program.data.items()},
+        "parameters": {str(q.name): labelled(parameters[q], q.sets) for q in program.parameters},
+    }
+
+
+def _formula(formula: sp.Basic) -> str:
+    """In the language's own notation: `sum(k: c[k]*x[k]^rho[k])`."""
+    return str(formula).replace("**", "^")
+
+
+def _head(name: str, letters: Sequence[Letter]) -> str:
+    return f"{name}[{', '.join(str(a) for a in letters)}]" if letters else name
+
+
+def _bound(formula: sp.Expr) -> str | None:
+    """A bound as text; None where there is none."""
+    return None if formula in (sp.oo, -sp.oo) else _formula(formula)

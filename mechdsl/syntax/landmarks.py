@@ -1,0 +1,80 @@
+"""Where a reader can find its feet in a text that does not parse: what looks like a statement, which braces pair.
+
+The look of the tokens decides, not the parser: two words side by side at the start of a line are a statement, whatever
+the parser was waiting for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lark import Token
+
+from mechdsl.syntax.grammar import Grammar
+
+__all__ = ["WORDS", "Landmarks"]
+
+WORDS = frozenset({"NAME", "AGGREGATE"})
+"""The terminals of tokens that may be keywords."""
+
+_MAY_END = {"NAME", "NUMBER", "STRING", "PATH", "RPAR", "RSQB", "RBRACE", "LBRACE"}
+
+
+class Landmarks:
+    """The tokens of a text as landmarks.
+
+    Args:
+        tokens: all of them; those that are respelt later are seen so.
+        partners: the closing brace of each opening one, by index.
+        missing: how many opening braces have no partner.
+        extra: how many closing ones have none.
+    """
+
+    def __init__(self, grammar: Grammar, tokens: Sequence[Token]) -> None:
+        self._grammar = grammar
+        self._tokens = tokens
+        self.statements = frozenset[str]().union(*grammar.statements.values())
+        self.partners, self.missing, self.extra = _match_braces(tokens)
+
+    def first_on_line(self, i: int) -> bool:
+        """Whether token `i` is the first on its line."""
+        return i == 0 or self._tokens[i - 1].line != self._tokens[i].line
+
+    def opens_statement(self, i: int) -> bool:
+        """Whether token `i` and the one after it look like the start of a statement, of any body."""
+        token = self._tokens[i]
+        if token.type not in WORDS or token.value not in self.statements:
+            return False
+        after = self._tokens[i + 1].type
+        return after in self._grammar.follows[token.value] - {"PLUS", "MINUS"}
+
+    def starts(self, i: int, body: str) -> bool:
+        """Whether reading can resume at token `i`: it opens a statement, on its own line, or one that fits the
+        body, after what may end another.
+        """
+        if not self.opens_statement(i):
+            return False
+        fits = self._tokens[i].value in self._grammar.statements[body]
+        return self.first_on_line(i) or (fits and self._tokens[i - 1].type in _MAY_END)
+
+    def plausible(self, i: int, keyword: str) -> bool:
+        """Whether token `i` may have been meant to open a statement with this keyword."""
+        after = self._tokens[i + 1]
+        alone = self.first_on_line(i) or self._tokens[i - 1] == "{" or after.line == self._tokens[i].line
+        return alone and after.type in self._grammar.follows[keyword]
+
+
+def _match_braces(tokens: Sequence[Token]) -> tuple[dict[int, int], int, int]:
+    """The closing brace of each opening one, by index; how many opening and closing ones have no partner."""
+    partners: dict[int, int] = {}
+    opened: list[int] = []
+    extra = 0
+    for i, token in enumerate(tokens):
+        if token == "{":
+            opened.append(i)
+        elif token == "}":
+            if opened:
+                partners[opened.pop()] = i
+            else:
+                extra += 1
+    return partners, len(opened), extra

@@ -1,0 +1,174 @@
+"""`check` looks at a model without solving it: what it finds, where, and that it finds nothing in a good one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mechdsl import pipeline
+from mechdsl.check import Diagnosis, diagnose
+from mechdsl.report import diagnosis
+from mechdsl.report.json_report import to_text
+from mechdsl.report.terminal import console
+from mechdsl.structure import Registry, installed
+
+TREE = Path(__file__).parent.parent
+GOOD = """
+market good "Good"
+index k in domains = {video, text}
+param d[k] in [0, inf) = {video: 3, text: 4}
+layer platform
+layer creator[k] {
+  type c[k] ~ uniform(1, 2)
+  choose x[k] >= 0
+  cost c[k] * x[k]^2
+}
+demand[k]: x[k] >= d[k]
+contract platform -> creator: direct
+objective platform: maximize welfare
+report c = 1.5
+"""
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return installed()
+
+
+def look(text: str, registry: Registry) -> Diagnosis:
+    return diagnose(pipeline.parse(text), registry)
+
+
+def findings(text: str, registry: Registry) -> dict[str, str]:
+    """Code: the text its place covers."""
+    return {d.code: text[d.span.start : d.span.end] if d.span else "" for d in look(text, registry).diagnostics}
+
+
+def test_a_good_market_gives_nothing_to_remark(registry: Registry) -> None:
+    found = look(GOOD, registry)
+    assert found.diagnostics == ()
+    assert [r.market.regime for r in found.regimes] == ["main"]
+    structure = found.regimes[0].match.structure
+    assert structure is not None
+    assert structure.name == "welfare"
+    assert found.regimes[0].convex is True
+    assert found.regimes[0].curvatures["demand"].holds is True
+    assert [t.name for t in found.types] == ["c[video]", "c[text]"]
+    assert all(t.regularity.regular for t in found.types)
+
+
+CASES: list[Any] = [
+    pytest.param("param spare in [0, 1] = 0.5\n", "", "M100", "param spare in [0, 1] = 0.5", id="unused param"),
+    pytest.param("let spare[k] = 2 * d[k]\n", "", "M100", "let spare[k] = 2 * d[k]", id="unused let"),
+    pytest.param("index n in others = 1..3\n", "", "M100", "index n in others = 1..3", id="unused index set"),
+    pytest.param("video: 3", "video: 0", "M102", "demand[k]: x[k] >= d[k]", id="met by nothing chosen"),
+    pytest.param("x[k] >= 0\n", "x[k] in [0, 3.5]\n", "M103", "demand[k]: x[k] >= d[k]", id="out of reach"),
+    pytest.param("demand[k]: x[k]", "demand[k]: x[k]^2", "M104", "demand[k]: x[k]^2 >= d[k]", id="not concave"),
+    pytest.param("text: 4", "text: 4e9", "M105", "param d[k] in [0, inf) = {video: 3, text: 4e9}", id="scale"),
+    pytest.param(
+        "uniform(1, 2)", "normal(0, 1) on [0, 10]", "M106", "type c[k] ~ normal(0, 1) on [0, 10]", id="far tail"
+    ),
+    pytest.param(
+        "uniform(1, 2)",
+        "mixture(0.2: uniform(1, 2), 0.8: uniform(1.5, 1.6))",
+        "M101",
+        "type c[k] ~ mixture(0.2: uniform(1, 2), 0.8: uniform(1.5, 1.6))",
+        id="irregular",
+    ),
+    pytest.param("report c = 1.5\n", "", "M108", "", id="no report"),
+    pytest.param("direct\n", "handshake\n", "M060", "contract platform -> creator: handshake", id="unhandled"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "code", "place"), CASES)
+def test_a_finding_has_its_code_and_its_place(old: str, new: str, code: str, place: str, registry: Registry) -> None:
+    text = GOOD.replace(old, new) if old in GOOD else GOOD + old
+    assert text != GOOD
+    found = findings(text, registry)
+    assert code in found
+    assert found[code] == place
+
+
+def test_a_row_out_of_reach_is_named(registry: Registry) -> None:
+    found = look(GOOD.replace("x[k] >= 0\n", "x[k] in [0, 3.5]\n"), registry)
+    assert [d.message for d in found.diagnostics if d.code == "M103"] == ["demand[text] cannot be met"]
+
+
+def test_a_demand_that_nothing_raises_is_out_of_reach_without_bounds(registry: Registry) -> None:
+    text = GOOD.replace("index k in", "index k, i in")
+    text += "param mu[k, i] = 0\nconstraint far[k]: sum(i: mu[k, i] * x[i]) >= 1\n"
+    assert findings(text, registry) == {"M103": "constraint far[k]: sum(i: mu[k, i] * x[i]) >= 1"}
+
+
+def test_an_experiment_is_said_not_to_run(registry: Registry) -> None:
+    found = findings(GOOD + 'experiment later "Later" { draws 10  table revenue }\n', registry)
+    assert found == {"M107": "later"}
+
+
+def test_a_name_used_in_an_experiment_or_by_set_alone(registry: Registry) -> None:
+    text = GOOD.replace("objective platform: maximize welfare\n", "") + "param spare = 1\n"
+    text += "regime a { objective platform: maximize welfare  set spare = 2 }\n"
+    assert findings(text, registry) == {"M100": "param spare = 1"}
+
+
+def test_what_regimes_share_is_said_once(registry: Registry) -> None:
+    text = GOOD.replace("objective platform: maximize welfare\n", "") + "param spare = 1\n"
+    text += "regime a { objective platform: maximize welfare }\nregime b { objective platform: maximize revenue }\n"
+    found = look(text, registry)
+    assert [d.code for d in found.diagnostics] == ["M100"]
+    assert len(found.types) == 2
+    assert [r.market.regime for r in found.regimes] == ["a", "b"]
+
+
+def test_findings_stand_in_the_order_of_the_text(registry: Registry) -> None:
+    text = GOOD.replace("uniform(1, 2)", "normal(0, 1) on [0, 10]") + "param spare = 1\nparam more = 2\n"
+    places = [d.span.start for d in look(text, registry).diagnostics if d.span]
+    assert len(places) == 3
+    assert places == sorted(places)
+
+
+def test_the_json_of_check(registry: Registry) -> None:
+    text = GOOD.replace("video: 3", "video: 0").replace("direct\n", "handshake\n")
+    found = json.loads(to_text(diagnosis.check_object(look(text, registry))))
+    assert found["schema"] == "mechdsl/1"
+    assert (found["market"], found["command"]) == ("good", "check")
+    main = found["regimes"]["main"]
+    assert (main["structure"], main["status"]) == (None, "unhandled")
+    assert main["not_taken"].keys() == {"revenue", "welfare"}
+    assert main["curvature"]["demand"]["holds"] is True
+    assert found["types"]["c[video]"]["regular"] is True
+    by_code = {d["code"]: d for d in found["diagnostics"]}
+    lines = text.splitlines()
+    at = by_code["M102"]["range"]
+    assert by_code["M102"]["severity"] == "note"
+    assert lines[at["start"]["line"]][at["start"]["character"] : at["end"]["character"]] == "demand[k]: x[k] >= d[k]"
+
+
+def test_the_page_says_what_is_known_and_what_was_found(registry: Registry) -> None:
+    page = console()
+    with page.capture() as captured:
+        page.print(diagnosis.page(look(GOOD.replace("video: 3", "video: 0"), registry)), crop=False)
+    text = captured.get()
+    assert "structure welfare" in text
+    assert "the programme is convex" in text
+    assert "c[video]  regular (proved)" in text
+    assert "note[M102]" in text
+    assert text.splitlines()[-1].strip() == "1 note"
+
+
+def test_check_waits_for_no_solver(tmp_path: Path) -> None:
+    program = (
+        "import sys; from mechdsl.cli import main; status = main(['check', sys.argv[1]]);"
+        "print(*{'pyomo', 'cyipopt', 'ipopt'} & {n.split('.')[0] for n in sys.modules}, status, file=sys.stderr)"
+    )
+    file = tmp_path / "good.mech"
+    file.write_text(GOOD)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)], cwd=TREE, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "0"
