@@ -14,7 +14,7 @@ import sympy as sp
 
 from mechdsl.accounting import constraint_slack, stated_values
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import IndexSum, Quantity, derivative
+from mechdsl.formula import IndexSum, Letter, Quantity, derivative
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Certificate, Check, Outcome
 from mechdsl.program import Constraint, Optimum, Variable
@@ -119,15 +119,15 @@ def _priced(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
 
 
 def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array]) -> Array:
-    """`|marginal cost - marginal benefit| / larger of the two` for every entry, one-sided at bounds."""
+    """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds."""
     fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
     entry = variable.quantity[fresh] if fresh else variable.quantity
     with np.errstate(all="ignore"):
-        cost = np.array(evaluate(derivative(objective, entry), values, fresh))
-        gain = np.array(evaluate(derivative(benefit, entry), values, fresh))
+        cost, cost_size = _marginal(derivative(objective, entry), values, fresh)
+        gain, gain_size = _marginal(derivative(benefit, entry), values, fresh)
     x = np.asarray(values[variable.quantity])
     lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
-    scale = np.maximum(np.abs(cost), np.abs(gain))
+    scale = np.maximum(cost_size, gain_size)
     with np.errstate(all="ignore"):
         relative = np.where(scale > 0, (cost - gain) / scale, 0.0)
     improving = np.abs(relative)
@@ -136,6 +136,12 @@ def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, valu
     # At 0 both sides may be infinite or 0 * inf (a multiplier of 0 on an infinite slope): nothing pulls the decision
     # up.
     return np.where((x <= lower) & np.isnan(improving), 0.0, improving)
+
+
+def _marginal(slope: sp.Expr, values: Mapping[Quantity, Array], letters: tuple[Letter, ...]) -> tuple[Array, Array]:
+    """A derivative's value and the sum of the magnitudes of its terms."""
+    terms = [np.asarray(evaluate(term, values, letters)) for term in sp.Add.make_args(slope)]
+    return np.asarray(sum(terms)), np.asarray(sum(np.abs(term) for term in terms))
 
 
 def _complementarity(

@@ -129,7 +129,7 @@ def beta_reference(p: float, q: float, a: float, b: float) -> Reference:
         lambda c: tail((high - c) / width, (c - low) / width, q, p),
         pdf,
         lambda c: pdf(c) * ((p - 1) / (c - low) - (q - 1) / (high - c)),
-        digits=60,
+        digits=120,
     )
 
 
@@ -264,6 +264,10 @@ CASES: dict[str, tuple[Distribution, Callable[[], Reference]]] = {
     "lognormal": (law("lognormal", 0, 0.5, on=(0.2, 5)), lambda: lognormal_reference(0, 0.5, 0.2, 5)),
     "lognormal, from 0": (law("lognormal", -1, 0.8, on=(0, 2)), lambda: lognormal_reference(-1, 0.8, 0, 2)),
     "lognormal, narrow": (law("lognormal", 1, 0.1, on=(2.7, 2.71)), lambda: lognormal_reference(1, 0.1, 2.7, 2.71)),
+    "lognormal, narrow around the median": (
+        law("lognormal", 4.566727330950549, 2, on=(96.21, 96.22)),
+        lambda: lognormal_reference(4.566727330950549, 2, 96.21, 96.22),
+    ),
     "lognormal, unbounded": (law("lognormal", 0, 1), lambda: lognormal_reference(0, 1, 0, INF)),
     "mixture": (
         law("mixture", ((0.25, law("normal", 0, 1, on=(0, 10))), (0.75, law("normal", 3, 0.25, on=(0, 10))))),

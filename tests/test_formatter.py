@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from programs import written
 
@@ -18,7 +18,13 @@ CASES = Path(__file__).parent / "cases"
 GOOD = sorted((CASES / "good").glob("*.mech"))
 LAYOUTS = sorted((CASES / "format").glob("*.mech"))
 
-quick = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
 
 
 def comments(text: str) -> list[str]:

@@ -42,6 +42,8 @@ LAYERS = (
     "population",
     "pipeline",
     "testing",
+    "check",
+    "api",
     "cli",
 )
 

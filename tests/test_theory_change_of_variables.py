@@ -1,4 +1,4 @@
-"""The change of variables: inverses against the functions they invert, and the transformed programme against the stated one."""
+"""Changes of variables: inverses against what they invert, the transformed programme against the stated one."""
 
 from __future__ import annotations
 
@@ -165,8 +165,15 @@ def test_a_known_cost_is_kept_apart() -> None:
     assert sp.expand(market.layers[1].cost - (c * change.phi + change.cost.known)) == 0
 
 
-@pytest.mark.parametrize("market", [genai(), genai(training=0.1), several_creators(), single(COSTS[2][1], law("uniform", 0, 1))],
-                         ids=["genai", "training", "creators", "quadratic"])  # fmt: skip
+STATED = {
+    "genai": genai(),
+    "training": genai(training=0.1),
+    "creators": several_creators(),
+    "quadratic": single(COSTS[2][1], law("uniform", 0, 1)),
+}
+
+
+@pytest.mark.parametrize("market", STATED.values(), ids=STATED)
 def test_the_transformed_programme_says_the_same(market: Market) -> None:
     """At any x, and y = phi(x): equal objectives, equal slacks."""
     weight = virtual_cost_of(market.types[0])
@@ -223,4 +230,4 @@ def test_the_new_name_avoids_the_files_own() -> None:
     market = genai()
     taken = param("y", 1.0)[0]
     renamed = replace(market, declarations={**market.declarations, "y": taken})
-    assert str(changes_of_variables(renamed)[0].linear.name) == "y_"
+    assert str(changes_of_variables(renamed)[0].linear.name) == "y′"

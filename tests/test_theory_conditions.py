@@ -1,4 +1,4 @@
-"""KKT conditions against finite differences of the Lagrangian and known optima; what truth-telling and participation say."""
+"""KKT conditions against finite differences of the Lagrangian and known optima; what providers are promised."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy as sp
-from markets import DOMAINS, NONNEGATIVE, K, falling, genai, law, market, multitask, several_creators, single
+from markets import DOMAINS, NONNEGATIVE, I, K, falling, genai, law, market, multitask, several_creators, single
 
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Entry, IndexSum, Letter, Quantity, letters_of
 from mechdsl.market import Layer
 from mechdsl.program import Constraint, Optimum, Variable
 from mechdsl.theory.conditions import kkt, kkt_step, participation_step, truthtelling_step
-from mechdsl.theory.notation import Expectation, Rule, others
+from mechdsl.theory.notation import Expectation, Others, Rule
 from mechdsl.theory.pointwise import pointwise_program
 from mechdsl.theory.virtual_cost import virtual_cost_of
 
@@ -28,7 +28,7 @@ def mixed() -> Optimum:
     """Every relation, a condition, a capped variable, a scalar one, a product of sums: as awkward as it gets."""
     cap = Quantity("cap", (DOMAINS,), "param", NONNEGATIVE)
     data = {cap: np.array([4.0, 5.0])}
-    both = IndexSum(X[K], (K,))
+    both = IndexSum(X[I], (I,))
     return Optimum(
         "maximize",
         IndexSum(sp.log(1 + X[K]) * cap[K], (K,)) - E**2 - both * E,
@@ -45,8 +45,13 @@ def mixed() -> Optimum:
 
 
 def programmes() -> dict[str, Optimum]:
-    built = {"genai": genai(training=0.1), "creators": several_creators(), "multitask": multitask(), "falling": falling(),
-             "exponential": single(lambda c, x: c * (sp.exp(x) - 1) + x**2, law("uniform", 0, 1))}  # fmt: skip
+    built = {
+        "genai": genai(training=0.1),
+        "creators": several_creators(),
+        "multitask": multitask(),
+        "falling": falling(),
+        "exponential": single(lambda c, x: c * (sp.exp(x) - 1) + x**2, law("uniform", 0, 1)),
+    }
     found = {name: pointwise_program(m, virtual_cost_of(m.types[0])) for name, m in built.items()}
     found["elastic"] = pointwise_program(
         single(lambda c, x: c * x, law("uniform", 0, 1), value=lambda x, d: d * sp.log(1 + x))
@@ -139,6 +144,7 @@ def test_conditions_of_one_provider_by_hand() -> None:
     program = pointwise_program(single(lambda c, x: c * x**3, law("uniform", 0, 1)))
     conditions = kkt(program)
     (multiplier,), ((below, above),) = conditions.multipliers, conditions.bounds
+    assert below is not None
     assert above is None
     x, c = program.variables[0].quantity, program.parameters[0]
     values = {**program.data, x: np.array(2.0), c: np.array(0.4), multiplier: np.array(12 * 0.4), below: np.array(0.0)}
@@ -186,7 +192,7 @@ def test_truth_telling_is_stated_with_the_cost_as_stated() -> None:
     assert isinstance(step.formula.lhs, Expectation)
     ((_, after),) = step.formulas
     c, x = built.types[0].quantity, built.choices[0].quantity
-    rest = others(c, (K,))
+    rest = Others(c, (K,))
     rho = next(q for q in built.data if q.name == "rho")
     truth = -c[K] * Rule(x[K], c[K], rest) ** rho[K]
     assert after.lhs.has(truth)

@@ -1,4 +1,4 @@
-"""The envelope payment: its formula integrated, its closed form, its slope, and what it makes of lies; one provider, by hand."""
+"""The envelope payment by hand: its formula integrated, its closed form, its slope, what it makes of lies."""
 
 from __future__ import annotations
 

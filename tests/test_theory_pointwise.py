@@ -58,7 +58,10 @@ def test_several_types_have_several_weights() -> None:
     x = choice("maker", (K,))
     built = market(
         params=(param("d", 1.0),), types=(first, second), choices=(x,),
-        layers=(Layer("maker", (K,), first.quantity[K] * x.quantity[K]), Layer("seller", (K,), second.quantity[K] * x.quantity[K] ** 2)),
+        layers=(
+            Layer("maker", (K,), first.quantity[K] * x.quantity[K]),
+            Layer("seller", (K,), second.quantity[K] * x.quantity[K] ** 2),
+        ),
     )  # fmt: skip
     weights = {t.quantity: virtual_cost_of(t, built) for t in built.types}
     program = pointwise_program(built, weights)

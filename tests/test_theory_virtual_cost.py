@@ -1,4 +1,4 @@
-"""Virtual costs: the shown formulas against cdf and density, the numbers against both, and the identity they rest on."""
+"""Virtual costs: shown formulas and numbers against cdf and density, and the identity they rest on."""
 
 from __future__ import annotations
 
@@ -144,7 +144,10 @@ def test_names_of_several_types_differ() -> None:
     x = choice("maker", (K,))
     both = market(
         params=(param("d", 1.0),), types=(first, second), choices=(x,),
-        layers=(Layer("maker", (K,), first.quantity[K] * x.quantity[K]), Layer("seller", (K,), second.quantity[K] * x.quantity[K])),
+        layers=(
+            Layer("maker", (K,), first.quantity[K] * x.quantity[K]),
+            Layer("seller", (K,), second.quantity[K] * x.quantity[K]),
+        ),
     )  # fmt: skip
     names = [str(q.name) for q in virtual_costs(both, {t.quantity: np.full(2, 0.5) for t in both.types})]
     assert names == ["vc_c", "vc_s"]

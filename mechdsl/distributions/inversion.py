@@ -49,13 +49,13 @@ def tail_points(
         excess = logarithm - target[active]
         near[active] = np.where(excess <= 0, c, near[active])
         far[active] = np.where(excess >= 0, c, far[active])
-        moved = _step(c, excess, ratio, origin, away)
-        inside = _strictly_between(moved, near[active], far[active])
-        noise = 4 * np.spacing(np.maximum(np.abs(target[active]), 1.0))  # of log F: after this step there is no better
-        settled = np.abs(excess) <= noise
+        newton = _step(c, excess, ratio, origin, away)
+        noise = 4 * np.spacing(np.maximum(np.abs(target[active]), 1.0))  # of log F: no later step is better
+        bit = 2 * np.spacing(np.abs(c))
+        settled = (np.abs(excess) <= noise) | (np.abs(newton - c) <= bit)
         other = np.where(settled, c, _between(near[active], far[active], origin))
-        points[active] = moved = np.where(inside, moved, other)
-        settled |= np.abs(moved - c) <= 2 * np.spacing(np.abs(c))
+        points[active] = np.where(_strictly_between(newton, near[active], far[active]), newton, other)
+        settled |= np.abs(far[active] - near[active]) <= bit
         active = active[~settled]
         if not active.size:
             break

@@ -11,6 +11,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -301,9 +302,12 @@ class LogNormal(_Gaussian):
     """log c ~ N(m, s^2), c on [a, b] in [0, inf); m and s are those of the logarithm."""
 
     def _coordinates(self, c: Array) -> tuple[Array, Array, Array]:
-        z = (np.log(c) - self.m) / self.s
         below = _log_ratio(c, self.lower) / self.s if self.lower > 0 else np.full(c.shape, math.inf)
         above = -_log_ratio(c, self.upper) / self.s if math.isfinite(self.upper) else np.full(c.shape, math.inf)
+        if self.lower > 0 and math.isfinite(self.upper):  # from the nearer end, known to the last bit
+            z = np.where(below <= above, (self.anchor - self.below) + below, (self.anchor + self.above) - above)
+        else:
+            z = (np.log(c) - self.m) / self.s
         return z, below, above
 
     def _scale(self, c: Array) -> Array:
@@ -317,6 +321,9 @@ class LogNormal(_Gaussian):
 
     def _log_pdf_slope(self, c: Array) -> Array:
         return -(1 + (np.log(c) - self.m) / self.s / self.s) / c
+
+    def _pdf(self, c: Array) -> Array:
+        return np.exp(self._log_pdf(c))
 
     def _pdf_slope(self, c: Array) -> Array:
         return np.where(c > 0, self._pdf(c) * self._log_pdf_slope(c), 0.0)
@@ -382,8 +389,8 @@ def lognormal(m: Number, s: Number, on: Support | None = None) -> LogNormal:
         )
     if upper <= 0:
         raise DistributionError("lognormal has no mass at or below 0", "Its support lies in [0, inf).", at_support=True)
-    below = (math.log(lower) - mean) / deviation if lower > 0 else -math.inf
-    above = (math.log(upper) - mean) / deviation if math.isfinite(upper) else math.inf
+    below = _exact_excess(lower, mean) / deviation if lower > 0 else -math.inf
+    above = _exact_excess(upper, mean) / deviation if math.isfinite(upper) else math.inf
     width = float(_log_ratio(np.array([upper]), lower)[0]) / deviation if math.isfinite(above - below) else math.inf
     return LogNormal(
         "lognormal", (m, s), on, lower, upper, mean, deviation, *_anchored("lognormal", below, above, width)
@@ -417,6 +424,13 @@ def _anchored(family: str, low: float, high: float, width: float) -> tuple[float
             at_support=True,
         )
     return anchor, below, above, float(sides.sum())
+
+
+def _exact_excess(end: float, mean: float) -> float:
+    """log(end) - mean, rounded once: a narrow support around the median leaves few digits otherwise."""
+    with localcontext() as context:
+        context.prec = 50
+        return float(Decimal(end).ln() - Decimal(mean))
 
 
 def _decay(anchor: float) -> float:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
+from mechdsl.distributions import FAMILIES
+from mechdsl.elaborate.wording import ELSEWHERE, NO_EXPRESSION, ROLES, here, other_letter, unbound
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.formula import (
     Entry,
@@ -59,6 +61,10 @@ class Names(Protocol):
     def kind(self, name: str) -> str | None: ...
     def letters_over(self, index_set: IndexSet) -> tuple[str, ...]: ...
     def known(self) -> tuple[str, ...]: ...
+    def as_declared(self, name: str) -> str: ...
+    def elsewhere(self, name: str) -> str | None: ...
+    def letter_remedy(self, name: str) -> str: ...
+    def word(self, node: tree.Node, word: str) -> Span: ...
 
 
 @dataclass(slots=True)
@@ -101,11 +107,11 @@ class Resolver:
         """The formula of a node that must be a number; conditions and other things are errors."""
         self.size = 0
         result = self._resolve(node, scope)
-        if _is_condition(result):
-            self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
+        if not self._number(result, node):
             return self._placeholder()
         if result.has(sp.zoo, sp.nan):
-            self._error("M033", "this expression divides by zero", node, "Check the divisor.")
+            hint = "It comes to an infinity less an infinity, to zero times an infinity, or the like."
+            self._error("M033", "this expression has no value", node, hint)
             return self._placeholder()
         if result.has(sp.I):
             hint = "Logarithms and roots are of numbers that are not negative."
@@ -119,9 +125,7 @@ class Resolver:
         result = self._resolve(node, Scope(scope.letters, DATA, "a condition"))
         if _is_condition(result):
             return result
-        self._error(
-            "M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`, `d[k] > 0`."
-        )
+        self._boolean(result, node)
         return sp.true
 
     # ------------------------------------------------------------------------------------------------------ dispatch
@@ -154,10 +158,8 @@ class Resolver:
             case tree.Call():
                 return self._call(node, scope)
             case _:
-                what = "a distribution" if isinstance(node, tree.Truncated) else "a value"
-                self._error(
-                    "M035", f"{what} stands where an expression is expected", node, "Give it a name with `param` first."
-                )
+                what, hint = NO_EXPRESSION[type(node)]
+                self._error("M035", f"{what} stands where an expression is expected", node, hint)
                 return self._placeholder()
 
     def _name(self, node: tree.Name, scope: Scope) -> Any:
@@ -169,15 +171,20 @@ class Resolver:
                 "M023",
                 f"index letter '{node.id}' is not bound here",
                 node,
-                f"Sum over it, `sum({node.id}: ...)`, or declare the statement for each {node.id}.",
+                unbound(node.id),
             )
             return self._placeholder()
         if node.id == "inf":
             return sp.oo
         if kind is None:
-            self._error("M010", f"unknown name '{node.id}'", node, did_you_mean(node.id, self.names.known()))
+            self._unknown(node.id, node, self.names.known())
             return self._placeholder()
         return self._use(node.id, (), node, scope)
+
+    def _unknown(self, name: str, node: tree.Node, known: tuple[str, ...]) -> None:
+        what = self.names.elsewhere(name)
+        message = f"unknown name '{name}'" if what is None else f"'{name}' is {what}, and no quantity"
+        self._error("M010", message, self.names.word(node, name), did_you_mean(name, known))
 
     def _letter_value(self, letter: Letter, node: tree.Node) -> sp.Expr:
         """A letter as a number, where its labels are consecutive numbers (`1..N`): the label."""
@@ -188,14 +195,15 @@ class Resolver:
                 "M024",
                 f"index letter '{letter.name}' is no number: the labels of {letter.index_set.name} are names",
                 node,
-                "Give each label a number with a `param`.",
+                "Give each label its number by a param, as in `param number[k] = [1, 2]`.",
             )
             return self._placeholder()
         return letter + first
 
     def _subscript(self, node: tree.Subscript, scope: Scope) -> Any:
         if self.names.kind(node.name) is None:
-            self._error("M010", f"unknown name '{node.name}'", node, did_you_mean(node.name, self.names.known()))
+            letters = self._letter_names()
+            self._unknown(node.name, node, tuple(n for n in self.names.known() if n not in letters))
             return self._placeholder()
         return self._use(node.name, node.indices, node, scope)
 
@@ -241,14 +249,18 @@ class Resolver:
         return not bad
 
     def _not_data(self, name: str, culprit: str, role: str, scope: Scope, node: tree.Node) -> None:
-        words = {"decision": "a decision", "type": "a private type", "state": "a state", "common": "a random factor"}
-        what = words.get(role, role)
+        what = ROLES.get(role, role)
         message = f"'{name}' is {what}" if culprit == name else f"'{name}' depends on '{culprit}', {what}"
         if scope.purpose == "a distribution" and role == "type":
-            self._error("M042", f"{message}; types are independent", node, "A distribution may use params only.")
-        else:
-            hint = "Use params only, or lets made of them."
-            self._error("M035", f"{message}; {scope.purpose or 'this'} must be known data", node, hint)
+            hint = "Types are drawn independently of each other: a distribution may use params only."
+            self._error("M042", f"{message}, and types are independent", node, hint)
+            return
+        hint = "Use params, or lets made of them."
+        if role == "type":
+            hint += f" What is known of a type is its mean, lower and upper end: mean({self.names.as_declared(culprit)})."
+        elif scope.purpose == "a bound":
+            hint += " A bound by a decision is a constraint: `constraint NAME[k]: ...`."
+        self._error("M035", f"{message}, and {scope.purpose or 'this'} must be known data", node, hint)
 
     # ------------------------------------------------------------------------------------------------------- indices
 
@@ -256,15 +268,9 @@ class Resolver:
         self, name: str, indices: tuple[tree.Expression, ...], sets: tuple[IndexSet, ...], node: tree.Node, scope: Scope
     ) -> tuple[sp.Expr, ...] | None:
         if len(indices) != len(sets):
-            taken: list[str] = []
-            for index_set in sets:
-                letters = self.names.letters_over(index_set)
-                taken.append(next((a for a in letters if a not in taken), letters[0] if letters else "..."))
             wanted = f"{len(sets)} ind{'ex' if len(sets) == 1 else 'ices'}" if sets else "no index"
-            stated = f"{name}[{', '.join(taken)}]" if sets else name
-            self._error(
-                "M020", f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}", node, f"Write {stated}."
-            )
+            hint = f"It is declared as {self.names.as_declared(name)}."
+            self._error("M020", f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}", node, hint)
             return None
         places = [self._index(i, s, name, scope) for i, s in zip(indices, sets, strict=True)]
         return None if any(p is None for p in places) else tuple(p for p in places if p is not None)
@@ -282,7 +288,7 @@ class Resolver:
                     "M023",
                     f"index letter '{node.id}' is not bound here",
                     node,
-                    f"Sum over it, `sum({node.id}: ...)`, or declare the statement for each {node.id}.",
+                    unbound(node.id),
                 )
                 return None
             if self.names.kind(node.id) is None:
@@ -314,18 +320,20 @@ class Resolver:
             "M024",
             f"an index of '{name}' must be a letter, a label, or a param that takes values in {index_set.name}",
             node,
-            "Arithmetic on indices is not part of the language.",
+            f"Indices know no arithmetic; what follows what is a param: `param next[k] in {index_set.name} = ...`, then "
+            f"{name}[next[k]].",
         )
         return None
 
     def _matching(self, index: sp.Expr, has: IndexSet, wanted: IndexSet, node: tree.Node, what: str) -> sp.Expr | None:
         if has.name == wanted.name:
             return index
+        letters = self.names.letters_over(wanted)
         self._error(
             "M021",
             f"{what} {has.name}, here a label of {wanted.name} is expected",
             node,
-            f"Use a letter that ranges over {wanted.name}.",
+            f"{' and '.join(letters)} range{'s' if len(letters) == 1 else ''} over {wanted.name}.",
         )
         return None
 
@@ -358,7 +366,10 @@ class Resolver:
             case "*":
                 return left * right
             case "/":
-                return left / right if right != 0 else sp.zoo
+                if right != 0:
+                    return left / right
+                self._error("M033", "this divides by zero", node.right, "Check the divisor.")
+                return self._placeholder()
             case _:
                 return self._power(left, right, node)
 
@@ -374,7 +385,8 @@ class Resolver:
                 )
                 return self._placeholder()
             if base == 0 and exponent < 0:
-                return sp.zoo
+                self._error("M033", "a negative power of zero divides by zero", node, "Check base and exponent.")
+                return self._placeholder()
         return base**exponent
 
     def _comparison(self, node: tree.Binary, scope: Scope) -> Any:
@@ -408,15 +420,19 @@ class Resolver:
         for name in node.letters:
             letter = self.names.letter(name.id)
             if letter is None:
-                self._error(
-                    "M014", f"'{name.id}' is not an index letter", name, did_you_mean(name.id, self._letter_names())
-                )
+                if self.names.kind(name.id) != "letter":  # else its index set is at fault, and that is reported there
+                    hint = self.names.letter_remedy(name.id)
+                    self._error("M014", f"'{name.id}' is not an index letter", name, hint)
             elif name.id in scope.letters or name.id in {a.name for a in letters}:
                 self._error(
                     "M022",
                     f"index letter '{name.id}' is already bound here",
                     name,
-                    f"Use another letter that ranges over {letter.index_set.name}.",
+                    other_letter(
+                        letter.index_set.name,
+                        self.names.letters_over(letter.index_set),
+                        (*scope.letters, *(a.name for a in letters)),
+                    ),
                 )
             else:
                 letters.append(letter)
@@ -446,20 +462,31 @@ class Resolver:
         if node.name in _OF_STATES and len(node.arguments) == 1:
             return sp.Function(node.name)(self._resolve(node.arguments[0].value, scope))
         if node.name not in FUNCTIONS:
-            known = (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod")
-            self._error("M013", f"unknown function '{node.name}'", node, did_you_mean(node.name, known))
+            self._unknown_function(node)
             return self._placeholder()
         least, greatest, build = FUNCTIONS[node.name]
         plain = [a for a in node.arguments if a.name is None and a.key is None]
         if len(plain) != len(node.arguments) or not least <= len(plain) <= greatest:
             count = f"{least}" if least == greatest else f"{least} to {greatest}"
-            message = f"{node.name} takes {count} argument{'s' if greatest > 1 else ''}, here are {len(node.arguments)}"
+            message = f"{node.name} takes {count} argument{'s' if greatest > 1 else ''}, {here(len(plain))}"
             self._error("M013", message, node, f"Write {node.name}(a{', b' if least > 1 else ''}).")
             return self._placeholder()
         arguments = [self._resolve(a.value, scope) for a in plain]
         if not all(self._number(v, a.value) for v, a in zip(arguments, plain, strict=True)):
             return self._placeholder()
+        if build is sp.log and arguments[0] == 0:
+            hint = "A logarithm is of a positive number; log(1 + x) begins at zero."
+            self._error("M033", "the logarithm of zero has no value", node, hint)
+            return self._placeholder()
         return build(*arguments)
+
+    def _unknown_function(self, node: tree.Call) -> None:
+        hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
+        message = f"unknown function '{node.name}'"
+        if node.name in FAMILIES:
+            message = f"'{node.name}' is a distribution, and no function"
+            hint = f"A param is drawn from it: `param a ~ {node.name}(...)`; a private type: `type c[k] ~ {node.name}(...)`."
+        self._error("M013", message, self.names.word(node, node.name), hint)
 
     def _statistic(self, node: tree.Call, scope: Scope) -> Any:
         if len(node.arguments) == 1:
@@ -470,12 +497,13 @@ class Resolver:
                 return Entry(statistic, *formula.indices) if isinstance(formula, Entry) else statistic
             if isinstance(quantity, sp.Dummy):
                 return formula
-        self._error("M013", f"{node.name} takes one private type", node, f"Write {node.name}(c[k]).")
+        self._error("M013", f"{node.name} is of one private type", node, f"Write {node.name}(c[k]) for a type c[k].")
         return self._placeholder()
 
     def _if(self, node: tree.Call, scope: Scope) -> Any:
         if len(node.arguments) != 3:
-            self._error("M013", "if takes three arguments", node, "Write if(condition, a, b).")
+            message = f"if takes 3 arguments, {here(len(node.arguments))}"
+            self._error("M013", message, node, "Write if(condition, a, b).")
             return self._placeholder()
         condition = self._resolve(node.arguments[0].value, scope)
         if not self._boolean(condition, node.arguments[0].value):
@@ -496,17 +524,19 @@ class Resolver:
     def _boolean(self, value: Any, node: tree.Expression) -> bool:
         if _is_condition(value):
             return True
-        self._error("M059", "a condition is expected here, this is a number", node, "Write a comparison: `i != k`.")
+        hint = "Write a comparison: `i != k`, `d[k] > 0`."
+        self._error("M059", "a condition is expected here, this is a number", node, hint)
         return False
 
     def _number(self, value: Any, node: tree.Expression) -> bool:
         if not _is_condition(value):
             return True
-        self._error("M059", "a comparison stands where a number is expected", node, "Use if(condition, a, b).")
+        hint = "A condition chooses between numbers: `if(condition, 1, 0)`."
+        self._error("M059", "a comparison stands where a number is expected", node, hint)
         return False
 
-    def _error(self, code: str, message: str, node: tree.Node, hint: str) -> None:
-        self.diagnostics.append(Diagnostic(code, message, node.span, hint))
+    def _error(self, code: str, message: str, place: tree.Node | Span, hint: str) -> None:
+        self.diagnostics.append(Diagnostic(code, message, place if isinstance(place, Span) else place.span, hint))
 
     @staticmethod
     def _placeholder() -> sp.Expr:

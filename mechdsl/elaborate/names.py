@@ -16,13 +16,15 @@ from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
 from mechdsl.elaborate.laws import Laws
+from mechdsl.elaborate.places import word_span
 from mechdsl.elaborate.tables import Override, Tables
-from mechdsl.elaborate.values import MAX_ENTRIES, Folder
+from mechdsl.elaborate.values import MAX_ENTRIES, Folder, entry_text
+from mechdsl.elaborate.wording import ROLES, here, number_text, other_letter
 from mechdsl.errors import Diagnostic, Source, Span, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import REAL_LINE, IndexSet, Interval, Letter, Quantity
 
-__all__ = ["TARGETED", "Declared", "RegimeNames"]
+__all__ = ["TARGETED", "Declared", "RegimeNames", "too_many_labels"]
 
 MAX_LABELS = 100_000
 
@@ -55,6 +57,7 @@ class RegimeNames:
     lets_found: dict[str, tuple[tuple[Letter, ...], sp.Expr, int] | None] = field(default_factory=dict)
     _laws: dict[str, tuple[Distribution, ...] | None] = field(default_factory=dict)
     _in_progress: list[str] = field(default_factory=list)
+    _sets_in_progress: list[str] = field(default_factory=list)
     statistics: dict[Quantity, Array] = field(default_factory=dict)
     tables: Tables = field(init=False)
 
@@ -81,7 +84,10 @@ class RegimeNames:
 
     def _declare_set(self, statement: tree.IndexStatement) -> None:
         if statement.name in self.set_statements:
-            self.error("M011", f"index set '{statement.name}' is defined twice", statement, "Rename one of them.")
+            line = self.set_statements[statement.name].span.line
+            place = self.word(statement, statement.name)
+            message = f"index set '{statement.name}' is already defined, in line {line}"
+            self.error("M011", message, place, "Rename one of the two; all letters of a set stand in one statement.")
             return
         self.set_statements[statement.name] = statement
         for letter in statement.letters:
@@ -90,16 +96,14 @@ class RegimeNames:
 
     def _add(self, name: str, kind: str, statement: tree.Node, layer: tree.LayerStatement | None = None) -> None:
         if name in self.declared:
-            place = self.declared[name].statement.span
-            where = statement.target if isinstance(statement, TARGETED) else statement
-            self.error(
-                "M011",
-                f"'{name}' is already defined, in line {place.line}",
-                where,
-                "Names are global: rename one of the two. A regime changes a param with `set`.",
-            )
+            first = self.declared[name]
+            hint = "Names are global: rename one of the two."
+            if first.kind == kind == "param" and any(statement is s for s in self.body):
+                hint = f"A regime gives a param another value by `set {name} = ...`."
+            message = f"'{name}' is already {ROLES[first.kind]}, defined in line {first.statement.span.line}"
+            self.error("M011", message, self.word(statement, name), hint)
         elif name == "inf":
-            self.error("M011", "'inf' means infinity", statement, "Choose another name.")
+            self.error("M011", "'inf' means infinity", self.word(statement, name), "Choose another name.")
         else:
             self.declared[name] = Declared(kind, statement, layer)
 
@@ -115,6 +119,31 @@ class RegimeNames:
 
     def known(self) -> tuple[str, ...]:
         return tuple(self.declared)
+
+    def word(self, node: tree.Node, word: str) -> Span:
+        """Where in a node a word stands, for messages about the word."""
+        return word_span(self.source, node.span, word)
+
+    def as_declared(self, name: str) -> str:
+        """`mu[i, k]`: a name with the letters of its declaration."""
+        statement = self.declared[name].statement
+        letters = statement.target.letters if isinstance(statement, TARGETED) else ()
+        return entry_text(name, [letter.id for letter in letters])
+
+    def elsewhere(self, name: str) -> str | None:
+        """What a name that is no quantity names instead: a layer, an index set, a label."""
+        if name in self.set_statements:
+            return "an index set"
+        if any(isinstance(s, tree.LayerStatement) and s.target.name == name for s in self.statements):
+            return "a layer"
+        return next((f"a label of {s.name}" for s in self.sets_found.values() if s and name in s.labels), None)
+
+    def letter_remedy(self, name: str) -> str:
+        """What to write in place of a name that is no index letter."""
+        if name in self.set_statements:
+            letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
+            return f"It is an index set; write the letter that ranges over it: {letters}."
+        return did_you_mean(name, self.letter_sets) or "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:
         if name not in self.letter_sets:
@@ -171,9 +200,9 @@ class RegimeNames:
             path.append(name)
             return True
         cycle = " -> ".join([*path[path.index(name) :], name])
-        statement = self.declared[name].statement
+        declared = self.set_statements[name] if name in self.set_statements else self.declared[name].statement
         hint = "Break the cycle: one of these must not use the next."
-        self.error("M019", f"'{name}' is defined through itself: {cycle}", statement, hint)
+        self.error("M019", f"'{name}' is defined through itself: {cycle}", self.word(declared, name), hint)
         return False
 
     def leave(self, name: str) -> None:
@@ -186,18 +215,19 @@ class RegimeNames:
             statement = self.set_statements.get(name)
             if statement is None:
                 return None
-            self.sets_found[name] = None
+            if not self.enter(name, self._sets_in_progress):
+                return None
             self.sets_found[name] = self._make_set(statement)
+            self._sets_in_progress.remove(name)
         return self.sets_found[name]
 
     def _make_set(self, statement: tree.IndexStatement) -> IndexSet | None:
         members = statement.members
         if isinstance(members, tree.LabelSet):
             labels = tuple(label_text(label) for label in members.labels)
-            for node, label in zip(members.labels, labels, strict=True):
-                if labels.count(label) > 1:
-                    self.error("M039", f"label '{label}' stands twice in {statement.name}", node, "Labels must differ.")
-                    break
+            for n, (node, label) in enumerate(zip(members.labels, labels, strict=True)):
+                if label in labels[:n]:
+                    self.error("M039", f"label '{label}' stands twice in {statement.name}", node, "Remove one of them.")
             return IndexSet(statement.name, tuple(dict.fromkeys(labels)))
         if members.by is not None:
             self.error("M032", "the steps of an index set are 1", members, "Write 1..N.")
@@ -206,7 +236,9 @@ class RegimeNames:
         if first is None or last is None:
             return None
         if first != int(first) or last != int(last):
-            self.error("M032", "an index set runs over whole numbers", members, "Write 1..N with whole ends.")
+            node = members.first if first != int(first) else members.last
+            message = f"an index set runs over whole numbers, and {number_text(last if node is members.last else first)} is none"
+            self.error("M032", message, node, "Write 1..N with whole ends.")
             return None
         if last < first:
             self.error(
@@ -219,9 +251,9 @@ class RegimeNames:
         if last - first >= MAX_LABELS:
             self.error(
                 "M090",
-                f"index set {statement.name} has {last - first + 1:.3g} labels, at most {MAX_LABELS} are taken",
+                f"index set {statement.name} has {last - first + 1:,.0f} labels; the limit is {MAX_LABELS:,}",
                 members,
-                "Aggregate, or split the market.",
+                "Group what is alike, or split the market.",
             )
             return None
         return IndexSet(statement.name, tuple(str(n) for n in range(int(first), int(last) + 1)))
@@ -234,21 +266,16 @@ class RegimeNames:
             letter = self.letter(node.id)
             if letter is None:
                 good = False
-                if node.id not in self.letter_sets:
-                    known = tuple(self.letter_sets)
-                    self.error(
-                        "M014",
-                        f"'{node.id}' is not an index letter",
-                        node,
-                        did_you_mean(node.id, known) or "Declare it: index k in domains = {a, b}.",
-                    )
+                if node.id not in self.letter_sets:  # else its index set is at fault, and that is reported there
+                    message = f"'{node.id}' is not an index letter"
+                    self.error("M014", message, node, self.letter_remedy(node.id))
             elif letter in letters:
                 good = False
                 self.error(
                     "M022",
                     f"index letter '{node.id}' stands twice",
                     node,
-                    f"Declare a second letter for {letter.index_set.name}.",
+                    other_letter(letter.index_set.name, self.letters_over(letter.index_set), [n.id for n in names]),
                 )
             else:
                 letters.append(letter)
@@ -264,9 +291,9 @@ class RegimeNames:
         if np.prod([len(s) for s in sets], dtype=float) > MAX_ENTRIES:
             self.error(
                 "M090",
-                f"'{name}' would have more than {MAX_ENTRIES} entries",
-                statement,
-                "Aggregate, or split the market.",
+                f"'{name}' would have more than {MAX_ENTRIES:,} entries",
+                self.word(statement, name),
+                "Group what is alike, or split the market.",
             )
             return None
         match statement:
@@ -287,10 +314,12 @@ class RegimeNames:
         if isinstance(domain, tree.Interval):
             lower, upper = (self.tables.scalar(e, "a range", infinite=True) for e in (domain.lower, domain.upper))
             if lower is not None and upper is not None:
-                if lower > upper:
-                    self.error("M034", f"the range of '{statement.target.name}' is empty", domain, "Exchange its ends.")
+                stated = Interval(lower, upper, domain.lower_open, domain.upper_open)
+                if lower > upper or (lower == upper and (domain.lower_open or domain.upper_open)):
+                    hint = "Exchange its ends." if lower > upper else "No number lies in it; [a, b] includes its ends."
+                    self.error("M034", f"the range {stated} of '{statement.target.name}' is empty", domain, hint)
                     return REAL_LINE
-                return Interval(lower, upper, domain.lower_open, domain.upper_open)
+                return stated
         elif isinstance(domain, tree.Name):
             index_set = self.index_set(domain.id)
             if index_set is None:
@@ -329,23 +358,27 @@ class RegimeNames:
 
     def place(self, quantity: Quantity, labels: tuple[str, ...], node: tree.Node | None) -> tuple[int, ...] | None:
         """Positions of an addressed entry (`mu.video.text`), or None after reporting."""
+        name = str(quantity.name)
         if len(labels) > len(quantity.sets):
-            message = f"'{quantity.name}' takes {len(quantity.sets)} labels, here are {len(labels)}"
-            self.error(
-                "M020", message, node, f"Write {'.'.join([str(quantity.name), *(s.labels[0] for s in quantity.sets)])}."
-            )
+            self.error("M020", too_many_labels(quantity, len(labels)), node, f"It is declared as {self.as_declared(name)}.")
             return None
         for label, index_set in zip(labels, quantity.sets, strict=False):
             if label not in index_set.labels:
-                self.error(
-                    "M015", f"{index_set.name} has no label '{label}'", node, did_you_mean(label, index_set.labels)
-                )
+                message = f"{index_set.name} has no label '{label}', so {entry_text(name, labels)} is no entry"
+                place = None if node is None else self.word(node, label)
+                self.error("M015", message, place, did_you_mean(label, index_set.labels))
                 return None
         return tuple(s.position(label) for label, s in zip(labels, quantity.sets, strict=False))
 
-    def error(self, code: str, message: str, node: tree.Node | None, hint: str) -> None:
+    def error(self, code: str, message: str, place: tree.Node | Span | None, hint: str) -> None:
         """Record a mistake at a place of the text, or at none."""
-        self.diagnostics.append(Diagnostic(code, message, node.span if node is not None else None, hint))
+        self.diagnostics.append(Diagnostic(code, message, place.span if isinstance(place, tree.Node) else place, hint))
+
+
+def too_many_labels(quantity: Quantity, count: int) -> str:
+    """Why an address (`d.video.text`) is none."""
+    wanted = len(quantity.sets)
+    return f"'{quantity.name}' takes {wanted or 'no'} label{'s' if wanted != 1 else ''}, {here(count)}"
 
 
 TARGETED = (

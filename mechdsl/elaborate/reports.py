@@ -11,7 +11,8 @@ import numpy as np
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.names import RegimeNames
-from mechdsl.elaborate.tables import Override, entry_name
+from mechdsl.elaborate.tables import Override, Stated, entry_name
+from mechdsl.elaborate.wording import ROLES, number_text
 from mechdsl.errors import did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
@@ -25,9 +26,12 @@ def report_tables(
 ) -> Mapping[Quantity, Array] | None:
     """Type -> reported values; None where the file and the command say nothing."""
     types = {n: d.quantity for n, d in declarations.items() if d.quantity.role == "type"}
-    tables = _stated(names, declarations, types)
+    stated: dict[Quantity, Stated] = {}
+    tables = _from_the_file(names, declarations, types, stated)
     for one in given:
-        _enter(names, one, types, tables)
+        _enter(names, one, types, tables, stated)
+    for quantity, table in tables.items():
+        _check_support(names, table, stated[quantity])
     if not tables:
         return None
     for quantity in types.values():
@@ -36,32 +40,48 @@ def report_tables(
     return MappingProxyType(tables)
 
 
-def _stated(
-    names: RegimeNames, declarations: Mapping[str, Declaration], types: Mapping[str, Quantity]
+def _from_the_file(
+    names: RegimeNames,
+    declarations: Mapping[str, Declaration],
+    types: Mapping[str, Quantity],
+    stated: dict[Quantity, Stated],
 ) -> dict[Quantity, Array]:
     tables: dict[Quantity, Array] = {}
+    lines: dict[str, int] = {}
     for statement in (s for s in names.statements if isinstance(s, tree.ReportStatement)):
         name = statement.name.id
         quantity = types.get(name)
+        if name in lines:
+            message = f"a report of '{name}' is already given, in line {lines[name]}"
+            names.error("M011", message, statement.name, "Keep one of the two; a regime may have its own if the file has none.")
+            continue
+        lines[name] = statement.span.line
         if quantity is None:
             if names.kind(name) != "type":  # a type that is missing here has been reported at its declaration
-                names.error("M010", f"'{name}' is no private type", statement.name, did_you_mean(name, types))
+                _no_type(names, name, statement.name, types)
             continue
-        if quantity in tables:
-            names.error("M011", f"a report of '{name}' is already given", statement, "Keep one of the two.")
-            continue
-        table = names.tables.reader(name, quantity, declarations[name].letters).read(statement.value)
-        if table is not None:
-            _check_support(names, quantity, table, statement.value)
-            tables[quantity] = table
+        tables[quantity], _ = names.tables.reader(name, quantity, declarations[name].letters).read(statement.value)
+        stated[quantity] = Stated(quantity, [((), statement.value)])
     return tables
 
 
-def _enter(names: RegimeNames, given: Override, types: Mapping[str, Quantity], tables: dict[Quantity, Array]) -> None:
+def _no_type(names: RegimeNames, name: str, node: tree.Node | None, types: Mapping[str, Quantity]) -> None:
+    kind = names.kind(name)
+    what = "" if kind is None else f" but {ROLES[kind]}"
+    names.error("M010", f"'{name}' is no private type{what}", node, did_you_mean(name, types))
+
+
+def _enter(
+    names: RegimeNames,
+    given: Override,
+    types: Mapping[str, Quantity],
+    tables: dict[Quantity, Array],
+    stated: dict[Quantity, Stated],
+) -> None:
     quantity = types.get(given.name)
     if quantity is None:
         if names.kind(given.name) != "type":
-            names.error("M010", f"'{given.name}' is no private type", None, did_you_mean(given.name, types))
+            _no_type(names, given.name, None, types)
         return
     place = names.place(quantity, given.labels, None)
     if place is None:
@@ -69,20 +89,18 @@ def _enter(names: RegimeNames, given: Override, types: Mapping[str, Quantity], t
     table = np.array(tables.get(quantity, np.full(quantity.shape, np.nan)))
     table[place] = given.value
     tables[quantity] = table
-    _check_support(names, quantity, table, None)
+    stated.setdefault(quantity, Stated(quantity)).add(place, None)
 
 
-def _check_support(names: RegimeNames, quantity: Quantity, table: Array, node: tree.Node | None) -> None:
+def _check_support(names: RegimeNames, table: Array, stated: Stated) -> None:
+    quantity = stated.quantity
     for law, place in zip(names.laws(str(quantity.name)), np.ndindex(*quantity.shape), strict=True):
-        value = table[place]
+        value = float(table[place])
         if not np.isnan(value) and not law.lower <= value <= law.upper:
-            names.error(
-                "M038",
-                f"the report {entry_name(quantity, place)} = {value:g} is outside its support "
-                f"[{law.lower:g}, {law.upper:g}]",
-                node,
-                f"It is drawn from {law}.",
-            )
+            support = f"[{number_text(law.lower)}, {number_text(law.upper)}]"
+            message = f"the report {entry_name(quantity, place)} = {number_text(value)} is outside its support {support}"
+            hint = f"It is drawn from {law}: report a value that can occur."
+            names.error("M038", message, stated.node(place), hint)
 
 
 def _check_complete(names: RegimeNames, tables: Mapping[Quantity, Array]) -> None:
@@ -91,6 +109,5 @@ def _check_complete(names: RegimeNames, tables: Mapping[Quantity, Array]) -> Non
     missing = [entry_name(q, tuple(int(j) for j in p)) for q, t in tables.items() for p in np.argwhere(np.isnan(t))]
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        names.error(
-            "M037", f"the report says nothing of {shown}", None, "Report every type, or none (then the means are used)."
-        )
+        hint = "Report every type, or none (then the means are used)."
+        names.error("M037", f"the report says nothing of {shown}", None, hint)

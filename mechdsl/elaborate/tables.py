@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -18,14 +18,16 @@ from mechdsl import syntax_tree as tree
 from mechdsl.draws import uniform_draw
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
 from mechdsl.elaborate.laws import Laws
+from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Reader, entry_text
+from mechdsl.elaborate.wording import number_text
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Letter, Quantity, quantities, rename_letters
 
 if TYPE_CHECKING:
     from mechdsl.elaborate.names import RegimeNames
 
-__all__ = ["Override", "Tables", "entry_name"]
+__all__ = ["Override", "Stated", "Tables", "entry_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,43 +74,38 @@ class Tables:
         reader = self.reader(name, quantity, letters)
         value = next((o.value for o in reversed(self._file_sets(name)) if not o.labels), statement.value)
         outer = [o for o in self.names.overrides if o.name == name]
-        table: Array | None
-        if any(not o.labels for o in outer):
-            table = np.full(quantity.shape, np.nan)
-        elif value is not None:
-            table = reader.read(value)
-        else:
-            table = self._drawn(name, statement, quantity, letters)
-        if table is None:
-            return None
-        table = table.copy()
+        table, complete = np.full(quantity.shape, np.nan), True
+        if not any(not o.labels for o in outer):
+            if value is not None:
+                table, complete = reader.read(value)
+            else:
+                table, complete = self._drawn(name, statement, quantity, letters)
+        stated = Stated(quantity, [((), value or statement.draw)])
         for override in self._file_sets(name):
-            if override.labels and not self._set_entry(table, quantity, override, reader):
-                return None
+            if override.labels:
+                complete &= self._set_entry(table, override, reader, stated)
         for given in outer:
             place = self.names.place(quantity, given.labels, None)
-            if place is None:
-                return None
-            table[place] = (
-                given.value if self.names.index_valued(quantity) is None else self._label_position(quantity, given)
-            )
-        self._check_values(name, quantity, table, value if value is not None else statement)
+            complete &= place is not None
+            if place is not None:
+                stated.add(place, None)
+                table[place] = (
+                    given.value if self.names.index_valued(quantity) is None else self._label_position(quantity, given)
+                )
+        self._check_values(table, stated, complete)
         table.setflags(write=False)
-        return table
+        return table if complete else None
 
     def _file_sets(self, name: str) -> list[tree.SetStatement]:
         return [s for s in self.names.body if isinstance(s, tree.SetStatement) and s.name.id == name]
 
-    def _set_entry(self, table: Array, quantity: Quantity, override: tree.SetStatement, reader: Reader) -> bool:
+    def _set_entry(self, table: Array, override: tree.SetStatement, reader: Reader, stated: Stated) -> bool:
         labels = tuple(label_text(label) for label in override.labels)
-        place = self.names.place(quantity, labels, override)
+        place = self.names.place(stated.quantity, labels, override)
         if place is None:
             return False
-        value = reader.number(override.value, place)
-        if value is None:
-            return False
-        table[place] = value
-        return True
+        stated.add(place, override.value)
+        return reader.enter(override.value, place, table)
 
     @staticmethod
     def _label_position(quantity: Quantity, override: Override) -> float:
@@ -155,42 +152,67 @@ class Tables:
             return None
         number = float(values)
         if np.isnan(number) or (np.isinf(number) and not infinite):
-            self.names.error("M033", f"{purpose} needs a finite number, this is {number}", node, "Correct the value.")
+            what = "has no value" if np.isnan(number) else "is infinite"
+            self.names.error("M033", f"{purpose} needs a finite number, this {what}", node, "Correct the value.")
             return None
         return number
 
     def _drawn(
         self, name: str, statement: tree.ParamStatement, quantity: Quantity, letters: tuple[Letter, ...]
-    ) -> Array | None:
+    ) -> tuple[Array, bool]:
         assert statement.draw is not None
+        table = np.full(quantity.shape, np.nan)
         laws = Laws(self.names, self.names.diagnostics, self.names.folder).of_param(name, statement.draw, letters)
         if laws is None:
-            return None
-        table = np.empty(quantity.shape)
+            return table, False
         for law, place in zip(laws, np.ndindex(*quantity.shape), strict=True):
             labels = [s.labels[j] for s, j in zip(quantity.sets, place, strict=True)]
             table[place] = float(law.quantile(uniform_draw(self.names.seed, name, labels)))
-        return table
+        return table, True
 
-    def _check_values(self, name: str, quantity: Quantity, table: Array, node: tree.Node) -> None:
-        bad = ~np.isfinite(table)
+    def _check_values(self, table: Array, stated: Stated, complete: bool) -> None:
+        """Every entry finite and in its declared range; of an incomplete table, those that are there."""
+        quantity = stated.quantity
+        bad = np.isinf(table) | (np.isnan(table) & complete)
         if bad.any():
-            place = tuple(int(j) for j in np.argwhere(bad)[0])
-            self.names.error(
-                "M033", f"{entry_name(quantity, place)} is {table[place]}", node, "Every value must be a finite number."
-            )
-            return
+            place = _first(bad)
+            what = "is infinite" if np.isinf(table[place]) else "has no value: what it is set to is not a real number"
+            hint = "Every value must be a finite number."
+            self.names.error("M033", f"{entry_name(quantity, place)} {what}", stated.node(place), hint)
         if self.names.index_valued(quantity) is not None:
             return
         domain = quantity.domain
         low = (table <= domain.lower) if domain.lower_open else (table < domain.lower)
         high = (table >= domain.upper) if domain.upper_open else (table > domain.upper)
-        places = np.argwhere(low | high)
-        for place in places[:1]:
-            at = tuple(int(j) for j in place)
-            more = f", and {len(places) - 1} more," if len(places) > 1 else ""
-            message = f"{entry_name(quantity, at)} = {table[at]:g}{more} is outside its declared range {domain}"
-            self.names.error("M034", message, node, "Correct the value, or the range in the declaration.")
+        outside = (low | high) & ~bad
+        if outside.any():
+            place, count = _first(outside), int(outside.sum())
+            more = f" (and {count - 1} more)" if count > 1 else ""
+            value = number_text(float(table[place]))
+            message = f"{entry_name(quantity, place)} = {value}{more} is outside its declared range {domain}"
+            hint = "Correct the value, or the range in the declaration."
+            self.names.error("M034", message, stated.node(place), hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Where the entries of a table were given, for messages: by a whole value, then singly; None for from outside."""
+
+    quantity: Quantity
+    parts: list[tuple[tuple[int, ...], tree.Node | None]] = field(default_factory=list)
+
+    def add(self, place: tuple[int, ...], node: tree.Node | None) -> None:
+        """The entries whose places begin with `place` are now given by `node`."""
+        self.parts.append((place, node))
+
+    def node(self, place: tuple[int, ...]) -> tree.Node | None:
+        """What gives the entry at `place`; None if it comes from outside the text."""
+        start, node = next((s, n) for s, n in reversed(self.parts) if place[: len(s)] == s)
+        return None if node is None else entry_node(node, self.quantity.sets[len(start) :], place[len(start) :])
+
+
+def _first(mask: Any) -> tuple[int, ...]:
+    return tuple(int(j) for j in np.argwhere(mask)[0])
 
 
 def entry_name(quantity: Quantity, place: Sequence[int]) -> str:

@@ -81,8 +81,7 @@ class Reader:
 
     Args:
         number: evaluates an expression at the labels fixed so far, over the sets that remain: (node, positions) ->
-        array of
-            shape `sets[len(positions):]`, or None after reporting.
+            array of shape `sets[len(positions):]`, or None after reporting.
     """
 
     name: str
@@ -92,17 +91,22 @@ class Reader:
     number: Callable[[tree.Expression, tuple[int, ...]], Array | None]
     diagnostics: list[Diagnostic]
     holes: list[tuple[int, ...]] = field(default_factory=list)
+    too_deep: list[tuple[int, ...]] = field(default_factory=list)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(s) for s in self.sets)
 
-    def read(self, node: tree.Expression) -> Array | None:
-        """The whole table, shape `self.shape`; None when anything is wrong with it."""
-        before = len(self.diagnostics)
+    def read(self, node: tree.Expression) -> tuple[Array, bool]:
+        """The whole table, shape `self.shape`, and whether it is complete: entries with something wrong are NaN."""
         table = np.full(self.shape, np.nan)
-        self._fill(node, (), table)
-        return table if len(self.diagnostics) == before and not self.holes else None
+        return table, self.enter(node, (), table)
+
+    def enter(self, node: tree.Expression, at: tuple[int, ...], table: Array) -> bool:
+        """Fill the part of `table` at `at` from what is stated for it; False when anything is wrong with that."""
+        before = len(self.diagnostics), len(self.holes)
+        self._fill(node, at, table)
+        return before == (len(self.diagnostics), len(self.holes))
 
     def _fill(self, node: tree.Expression, at: tuple[int, ...], table: Array) -> None:
         rest = self.sets[len(at) :]
@@ -112,9 +116,7 @@ class Reader:
             case tree.Sequence() if rest:
                 self._sequence(node, at, table)
             case tree.Mapping() | tree.Sequence():
-                indexed = f"is indexed by {_sets_text(self.sets)}" if self.sets else "has no index: declare it with one"
-                message = f"{self._entry(at)} is one number, here stands a {_kind(node)}"
-                self._error("M032", message, node.span, f"'{self.name}' {indexed}.")
+                self._too_deep(node, at)
             case tree.Call(name="csv"):
                 self._csv(node, at, table)
             case tree.Name() | tree.String() if self.values_in is not None:
@@ -127,6 +129,14 @@ class Reader:
                     self.holes.append(at)  # reported where the value comes from
                 else:
                     table[at] = value
+
+    def _too_deep(self, node: tree.Mapping | tree.Sequence, at: tuple[int, ...]) -> None:
+        """A map or list where one number belongs; said of the first alone, for the others are the same mistake."""
+        if not self.too_deep:
+            indexed = f"is indexed by {_sets_text(self.sets)} alone" if self.sets else "has no index: declare it with one"
+            message = f"{self._entry(at)} is one number, here stands a {_kind(node)}"
+            self._error("M032", message, node.span, f"'{self.name}' {indexed}.")
+        self.too_deep.append(at)
 
     def _label(self, node: tree.Name | tree.String | tree.Number, at: tuple[int, ...], table: Array) -> None:
         label, values_in = label_text(node), self.values_in
@@ -184,10 +194,11 @@ class Reader:
         name = plain[0].value if len(plain) == 1 else None
         if not isinstance(name, tree.String) or not (column is None or isinstance(column, tree.String | tree.Name)):
             self._error(
-                "M082", 'csv takes the name of a file, as in csv("mu.csv"), and perhaps column = "..."', node.span, ""
+                "M082", "csv takes the name of a file, and perhaps a column", node.span,
+                'Write csv("mu.csv"), or csv("mu.csv", column = "value").',
             )
             return
-        text = self.folder.open(name.value, node.span)
+        text = self.folder.open(name.value, name.span)
         if isinstance(text, Diagnostic):
             self.diagnostics.append(text)
             return
@@ -199,12 +210,12 @@ class Reader:
             self._error(
                 "M082",
                 f"'{name.value}' is not laid out for {_sets_text(self.sets[len(at) :])}",
-                node.span,
+                name.span,
                 "Either the first column holds the first index and the header the second, or one column is named for "
                 "each index and one holds the values.",
             )
             return
-        self._cells(list(cells), name.value, node.span, at, table)
+        self._cells(list(cells), name.value, name.span, at, table)
 
     def _cells(self, cells: list[_Cell], file: str, span: Span, at: tuple[int, ...], table: Array) -> None:
         sets = self.sets[len(at) :]

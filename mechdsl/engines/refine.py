@@ -30,6 +30,7 @@ Mask = npt.NDArray[np.bool_]
 TINY = 1e-290  # where reduced costs of variables at 0 are taken: an optimum below it is 0
 _LONGEST = 30.0  # of a step, in the logarithm of any unknown
 _PROXIMAL = 1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
+_CERTAIN = 20.0  # a multiplier that a step would take this many times below 0 is not one
 _FLIPS = 4  # of one row or column, before the guess is given up
 _DENSE = 4_000_000  # entries of the Jacobian up to which it is held as a dense matrix
 
@@ -105,7 +106,7 @@ class Refinement:
         memory = np.where(x > 0, x, 1.0)
         flips = np.zeros(form.n + form.m, dtype=int)
         best, waited = replace(guess, error=float("inf")), 0
-        doubted = np.zeros(form.m, dtype=bool)
+        doubts = np.zeros(form.m, dtype=int)
         for count in range(steps + 1):
             system = System(self, numbers, x, multipliers, free, active)
             wrong_rows, wrong_columns = system.wrong(tolerance)
@@ -119,7 +120,8 @@ class Refinement:
             if count == steps or waited > (2 if best.error < 1e-9 else 12) or not np.isfinite(system.error):
                 break
             if wrong and system.error < 1e-2:
-                multipliers = np.where(wrong_rows, system.prices(memory), multipliers)
+                price, known = system.prices(memory), multipliers
+                multipliers = np.where(wrong_rows, np.where(np.abs(known) > 1e-9 * np.abs(price), known, 1e-3 * price), known)
                 x = np.where(wrong_columns, memory, x)
                 active, free = active | wrong_rows, free | wrong_columns
                 flips += np.concatenate((wrong_columns, wrong_rows))
@@ -131,9 +133,9 @@ class Refinement:
             if not np.isfinite(longest):
                 break
             negative = active & self.flexible & (dv < -1.0)
-            dropped = negative if system.error < 0.5 else negative & doubted
-            doubted = negative
-            held = system.at_rest(du < -1.0)
+            doubts = np.where(negative, doubts + 1, 0)
+            dropped = negative & ((dv < -_CERTAIN) | (doubts > 2))
+            held = system.at_rest(system.falling(du))
             if dropped.any() or held.any():
                 memory = np.where(free & (x > 0), x, memory)
                 active, free = active & ~dropped, free & ~held
@@ -142,6 +144,7 @@ class Refinement:
                 if flips.max() > _FLIPS:
                     break
                 continue
+            longest = float(np.max(np.abs(du), initial=0.0))
             if longest > _LONGEST:
                 du, dv = du * (_LONGEST / longest), dv * (_LONGEST / longest)
             memory = np.where(free & (x > 0), x, memory)
@@ -379,7 +382,20 @@ class System:
 
     def moved(self, du: Array, dv: Array) -> tuple[Array, Array]:
         x = np.where(self.logarithmic, self.x * np.exp(du), self.x + self.width * du)
-        return x, self.multipliers * np.exp(dv)
+        if self.barrier is None:
+            # Linear where the row is one of several that pay for a column, as the conditions are; never to 0 or below.
+            factor = np.where(self.weight > 0.5, np.exp(np.clip(dv, -_LONGEST, _LONGEST)), np.maximum(1.0 + dv, 0.1))
+        else:
+            factor = np.exp(dv)
+        return x, self.multipliers * factor
+
+    def falling(self, du: Array) -> Mask:
+        """Columns that the step sends to their lower bound; of those with flat costs, the dearest first."""
+        down = self.free & (du < -1.0) & (self.plus > self.minus)
+        if not down.any():
+            return down
+        flat = added(self.rows, np.abs(self.curved), self.refinement.form.n) <= 1e-6 * (self.plus + self.minus)
+        return down & (~flat | (self.column_error > 0.3 * np.max(self.column_error[down])))
 
     def seen(self) -> Guess:
         """The active set as the path shows it: of each slack and its multiplier the smaller one, by their natural sizes."""
@@ -413,8 +429,10 @@ class System:
                 u, v = _by_rows(diagonal, B, C, F, G, self.give[active])
             else:
                 u, v = _whole(self._hessian(curved, free), B, C, F, G, self.give[active])
-        du, dv = np.zeros(form.n), np.zeros(form.m)
+        du, dv, self.weight = np.zeros(form.n), np.zeros(form.m), np.zeros(form.m)
         du[free], dv[active] = u, v
+        if self.barrier is None and len(active) and len(free):
+            self.weight[active] = _heaviest(B)
         return du, dv
 
     def _matrix(self, values: Array, active: Positions, free: Positions) -> Any:
@@ -436,6 +454,13 @@ class System:
         n = self.refinement.form.n
         full = coo_array((curved, (self.rows, self.columns)), shape=(n, n)).tocsr() + diags_array(self.stiff + _PROXIMAL)
         return full.tocsr()[free][:, free]
+
+
+def _heaviest(B: Any) -> Array:
+    """(active rows,) the largest share a row has in what pays for any one column."""
+    if isinstance(B, np.ndarray):
+        return np.abs(B).max(axis=1)
+    return np.asarray(abs(B).max(axis=1).todense()).ravel()
 
 
 def _balance(more: Array, less: Array, size: Array | None) -> tuple[Array, Array, Array]:

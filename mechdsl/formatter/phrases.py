@@ -115,7 +115,7 @@ class Phrases:
         if not comments:
             return line or Text(self._words.gap(i))
         parts: list[Doc] = []
-        for comment in comments:
-            own = self._words.has_own_line(comment, i)
+        for at, comment in enumerate(comments):
+            own = at > 0 or self._words.has_own_line(comment, i)
             parts += [BREAK if own else Text("  "), Text(comment.rstrip()), BREAK]
         return concat(parts)

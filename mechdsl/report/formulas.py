@@ -14,7 +14,7 @@ import sympy as sp
 
 from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, quantities
 from mechdsl.report.styles import LATEX, MATHML, TEXT, Style
-from mechdsl.theory.notation import Expectation, Rule, Slope
+from mechdsl.theory.notation import Expectation, Others, Rule, Slope
 
 __all__ = ["display_latex", "latex", "mathml", "text"]
 
@@ -263,6 +263,10 @@ def _expected(node: Expectation, style: Style) -> _Piece:
     return style.expectation([_render(a, style)[0] for a in node.letters], _render(node.body, style)[0]), _ATOM
 
 
+def _rest(node: Others, style: Style) -> _Piece:
+    return style.others(node.of, [_render(a, style)[0] for a in node.letters]), _ATOM
+
+
 def _sloped(node: Slope, style: Style) -> _Piece:
     return style.slope(_render(node.args[0], style)[0], _render(node.args[1], style)[0]), _PRODUCT
 
@@ -281,6 +285,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[..., _Piece]], ...] = (
     (Rule, _ruled),
     (Expectation, _expected),
     (Slope, _sloped),
+    (Others, _rest),
     (IndexSum, _aggregate),
     (IndexProduct, _aggregate),
     (type(sp.oo), _constant("oo")),

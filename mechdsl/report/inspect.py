@@ -21,7 +21,7 @@ from mechdsl.report.formulas import display_latex, latex, text
 from mechdsl.report.json_report import document, to_text
 from mechdsl.report.prose import latex_prose, latex_text, markdown_prose, text_prose
 from mechdsl.structure import Registry, match
-from mechdsl.theory.notation import meaning
+from mechdsl.theory.notation import Others, meaning
 from mechdsl.theory.virtual_cost import laws_of
 
 __all__ = ["FORMATS", "Inspection", "inspect", "inspection"]
@@ -244,11 +244,15 @@ def _symbols(shown: Inspection) -> list[_Symbol]:
     ]
     found: dict[str, _Symbol] = {}
     for formula in formulas:
-        introduced = [*quantities(formula), *(f.func for f in formula.atoms(sp.core.function.AppliedUndef))]
+        introduced = [
+            *quantities(formula),
+            *formula.atoms(Others),
+            *(f.func for f in formula.atoms(sp.core.function.AppliedUndef)),
+        ]
         for symbol in sorted(introduced, key=str):
             name = str(getattr(symbol, "name", symbol))
             if symbol not in known and meaning(symbol) and name not in found:
-                shown_as = symbol if isinstance(symbol, Quantity) else sp.Symbol(name)
+                shown_as = symbol if isinstance(symbol, Quantity | Others) else sp.Symbol(name)
                 found[name] = _Symbol(shown_as, meaning(symbol), REAL_LINE)
     return [*declared, *found.values()]
 

@@ -8,10 +8,11 @@ subscripts.
 from __future__ import annotations
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from html import escape
 from itertools import pairwise
-from xml.sax.saxutils import escape as escape_xml
 
 import sympy as sp
 
@@ -43,6 +44,9 @@ class Style(ABC):
 
     @abstractmethod
     def entry(self, quantity: Quantity, indices: Sequence[str]) -> str: ...
+
+    @abstractmethod
+    def others(self, quantity: Quantity, letters: Sequence[str]) -> str: ...
 
     @abstractmethod
     def parentheses(self, inner: str) -> str: ...
@@ -112,6 +116,11 @@ def _statistic(quantity: Quantity) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
+def _xml(word: str) -> str:
+    """Text for XML: escaped, and without the characters that XML cannot hold at all."""
+    return escape("".join(c if c.isprintable() else " " for c in word), quote=False)
+
+
 class _Text(Style):
     def number(self, digits: str) -> str:
         return digits
@@ -135,6 +144,9 @@ class _Text(Style):
         if statistic:
             return f"{statistic[0]}({self._word(statistic[1])}[{', '.join(indices)}])"
         return f"{self.name(quantity)}[{', '.join(indices)}]"
+
+    def others(self, quantity: Quantity, letters: Sequence[str]) -> str:
+        return f"{self.name(quantity)}{subscript(letters) or '₋'}"
 
     def parentheses(self, inner: str) -> str:
         return f"({inner})"
@@ -220,9 +232,13 @@ class _Latex(Style):
         return f"{self._word(base)}_{{{below}}}" if below else self._word(base)
 
     def _word(self, word: str) -> str:
+        bare = word.rstrip("′")
+        if bare != word and bare:
+            return self._word(bare) + "'" * (len(word) - len(bare))
+        plain = unicodedata.normalize("NFD", word)
+        if len(plain) > 1 and plain.endswith("\u0302"):
+            return rf"\hat{{{self._word(plain[:-1])}}}"
         word = GREEK_WORDS.get(word, word)
-        if word == "omicron":
-            return "o"
         if word in GREEK:
             return f"\\{word}"
         if word.isascii() and word.isalnum():
@@ -239,6 +255,9 @@ class _Latex(Style):
         if statistic:
             return rf"\operatorname{{{statistic[0]}}}\left({self._joined(*_parts(statistic[1]), indices)}\right)"
         return self._joined(*_parts(str(quantity.name)), indices)
+
+    def others(self, quantity: Quantity, letters: Sequence[str]) -> str:
+        return self.entry(quantity, [f"-{', '.join(letters) or '0'}"])
 
     def parentheses(self, inner: str) -> str:
         return rf"\left({inner}\right)"
@@ -305,13 +324,13 @@ class _MathML(Style):
         return f"<msub>{self._word(base)}{below}</msub>" if under or indices else self._word(base)
 
     def _word(self, word: str) -> str:
-        return f"<mi>{escape_xml(GREEK.get(word, word))}</mi>"
+        return f"<mi>{_xml(GREEK.get(word, word))}</mi>"
 
     def _row(self, inner: str) -> str:
         return f"<mrow>{inner}</mrow>"
 
     def label(self, label: str) -> str:
-        return f"<mtext>{escape_xml(label)}</mtext>"
+        return f"<mtext>{_xml(label)}</mtext>"
 
     def entry(self, quantity: Quantity, indices: Sequence[str]) -> str:
         statistic = _statistic(quantity)
@@ -319,11 +338,14 @@ class _MathML(Style):
             return self.function(statistic[0], [self._joined(*_parts(statistic[1]), indices)])
         return self._joined(*_parts(str(quantity.name)), indices)
 
+    def others(self, quantity: Quantity, letters: Sequence[str]) -> str:
+        return self._joined(*_parts(str(quantity.name)), [self._row("<mo>−</mo>" + "<mo>,</mo>".join(letters))])
+
     def parentheses(self, inner: str) -> str:
         return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
 
     def operator(self, sign: str) -> str:
-        return f"<mo>{escape_xml(sign)}</mo>"
+        return f"<mo>{_xml(sign)}</mo>"
 
     def product(self, factors: Sequence[str]) -> str:
         return "<mo>&#x2062;</mo>".join(factors)
@@ -346,7 +368,7 @@ class _MathML(Style):
         return f"{ends}{body}<mspace width='0.2em'/><mi>d</mi>{variable}"
 
     def function(self, name: str, arguments: Sequence[str]) -> str:
-        return f"<mi>{escape_xml(name)}</mi>{self.parentheses('<mo>,</mo>'.join(arguments))}"
+        return f"<mi>{_xml(name)}</mi>{self.parentheses('<mo>,</mo>'.join(arguments))}"
 
     def absolute(self, inner: str) -> str:
         return f"<mrow><mo>|</mo>{inner}<mo>|</mo></mrow>"

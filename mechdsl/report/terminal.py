@@ -366,16 +366,12 @@ def _certificate(certificate: Certificate, view: View) -> RenderableType:
         table.add_column(title, justify="right" if justify == "right" else "left", overflow="fold")
     for check in certificate.checks:
         verdict = Text("passed", style=_GOOD) if check.passed else Text("FAILS", style=_BAD)
-        table.add_row(check.name, f"{check.value:.2e}", f"{check.tolerance:.0e}", verdict)
-        if check.detail:
-            table.add_row(Text(f"  {check.detail}", style=_FAINT))
+        table.add_row(check.name, f"{check.value:.1e}", f"{check.tolerance:.0e}", verdict)
     failing = sum(not check.passed for check in certificate.checks)
-    head = (
-        Text("certified", style=_GOOD)
-        if certificate.passed
-        else Text(f"NOT CERTIFIED: {failing} of {len(certificate.checks)} checks fail", style=_BAD)
-    )
-    return Group(head, table)
+    count = len(certificate.checks)
+    refused = Text(f"NOT CERTIFIED: {failing} of {count} checks fail", style=_BAD)
+    details = [_line(f"{check.name}: {check.detail}") for check in certificate.checks if check.detail]
+    return Group(Text("certified", style=_GOOD) if certificate.passed else refused, Text(""), table, Text(""), *details)
 
 
 def _strain(check: Check) -> float:

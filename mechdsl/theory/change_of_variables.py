@@ -19,7 +19,7 @@ from mechdsl.formula import Entry, IndexSet, Letter, Quantity, entries, quantiti
 from mechdsl.market import Choice, Market
 from mechdsl.program import Constraint, Optimum, Variable
 from mechdsl.theory.curvature import DATA, DECLARED, Curvature, curvature, ranges_of
-from mechdsl.theory.notation import Rule
+from mechdsl.theory.notation import Rule, free_name
 from mechdsl.theory.pointwise import pointwise_objective
 from mechdsl.theory.private_cost import PrivateCost, private_cost
 from mechdsl.theory.ranges import Ranges
@@ -248,7 +248,8 @@ def _change(market: Market, parts: PrivateCost, several: bool) -> ChangeOfVariab
             choice = next((c for c in market.choices if c.quantity == head), None)
     convex = curvature(phi, market, "convex")
     span = ranges_of(market, DECLARED).of(phi)
-    linear = Quantity(_free_name(market, layer.name if several else ""), _sets(layer.letters), "decision", span)
+    name = f"y_{layer.name}" if several else "y"
+    linear = Quantity(free_name(name, market.declarations), _sets(layer.letters), "decision", span)
     inverse = None
     if choice is not None:
         entry = _entry(choice.quantity, layer.letters)
@@ -411,11 +412,3 @@ def _entry(quantity: Quantity, letters: tuple[Letter, ...]) -> sp.Expr:
 
 def _sets(letters: tuple[Letter, ...]) -> tuple[IndexSet, ...]:
     return tuple(letter.index_set for letter in letters)
-
-
-def _free_name(market: Market, suffix: str) -> str:
-    """`y`, unless the file uses the name itself."""
-    name = f"y_{suffix}" if suffix else "y"
-    while name in market.declarations:
-        name += "_"
-    return name

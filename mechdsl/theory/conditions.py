@@ -27,7 +27,7 @@ from mechdsl.formula import (
 )  # fmt: skip
 from mechdsl.market import Layer, Market, PrivateType
 from mechdsl.program import Constraint, Optimum, Variable
-from mechdsl.theory.notation import Expectation, Rule, misreport, others, own
+from mechdsl.theory.notation import Expectation, Others, Rule, free_name, misreport, own
 from mechdsl.theory.private_cost import private_cost
 
 __all__ = ["KKT", "kkt", "kkt_step", "participation_step", "truthtelling_step"]
@@ -42,7 +42,7 @@ def truthtelling_step(market: Market) -> Step:
     for layer, private in _screened(market):
         letters = layer.letters
         cost, lie, rest = own(private, letters), misreport(private, letters), _rest(market, private, letters)
-        truth, deviation = _utility(layer, (cost, *rest)), _utility(layer, (lie, *rest))
+        truth, deviation = _utility(market, layer, (cost, *rest)), _utility(market, layer, (lie, *rest))
         if rest:
             interim = sp.Ge(Expectation(truth, letters), Expectation(deviation, letters), evaluate=False)
             formulas.append((f"{layer.name}: interim", interim))
@@ -65,7 +65,7 @@ def participation_step(market: Market) -> Step:
     formulas: list[tuple[str, sp.Basic]] = []
     for layer, private in _screened(market):
         rest = _rest(market, private, layer.letters)
-        truth = _utility(layer, (own(private, layer.letters), *rest))
+        truth = _utility(market, layer, (own(private, layer.letters), *rest))
         if rest:
             interim = sp.Ge(Expectation(truth, layer.letters), layer.outside, evaluate=False)
             formulas.append((f"{layer.name}: interim", interim))
@@ -107,9 +107,11 @@ def kkt(program: Optimum) -> KKT:
     """
     objective = program.objective if program.sense == "minimize" else -program.objective
     several = len(program.constraints) > 1
-    multipliers = tuple(_multiplier(c, several) for c in program.constraints)
+    known = {*program.data, *program.parameters, *(v.quantity for v in program.variables)}
+    taken = frozenset(str(q.name) for q in known)
+    multipliers = tuple(_multiplier(c, several, taken) for c in program.constraints)
     lagrangian = objective - sp.Add(*(_weighted(c, m) for c, m in zip(program.constraints, multipliers, strict=True)))
-    bounds = tuple(_bound_multipliers(v, len(program.variables) > 1) for v in program.variables)
+    bounds = tuple(_bound_multipliers(v, len(program.variables) > 1, taken) for v in program.variables)
     stationarity, letters = [], []
     for variable, (below, above) in zip(program.variables, bounds, strict=True):
         fresh = tuple(Letter(f"{a.name}_own", a.index_set) for a in variable.letters)
@@ -162,12 +164,12 @@ def _screened(market: Market) -> list[tuple[Layer, PrivateType]]:
 
 def _rest(market: Market, private: PrivateType, letters: Sequence[Letter]) -> tuple[sp.Expr, ...]:
     """`c₋ₖ`, if anyone else has a type."""
-    return (others(private.quantity, letters),) if letters or len(market.types) > 1 else ()
+    return (Others(private.quantity, letters),) if letters or len(market.types) > 1 else ()
 
 
-def _utility(layer: Layer, report: tuple[sp.Expr, ...]) -> sp.Expr:
+def _utility(market: Market, layer: Layer, report: tuple[sp.Expr, ...]) -> sp.Expr:
     """`p(report) - cost + value`: the layer's choices follow the mechanism's rules at the report, its type is true."""
-    payment = Quantity("p", tuple(a.index_set for a in layer.letters), "open")
+    payment = Quantity(free_name("p", market.declarations), tuple(a.index_set for a in layer.letters), "open")
     stated = layer.value - layer.cost
     ruled = {e: Rule(e, *report) for e in entries(stated, "decision")}
     return Rule(_entry(payment, layer.letters), *report) + stated.xreplace(ruled)
@@ -183,26 +185,20 @@ def _entry(quantity: Quantity, letters: Sequence[Letter]) -> sp.Expr:
     return Entry(quantity, *letters) if letters else quantity
 
 
-def _multiplier(constraint: Constraint, several: bool) -> Quantity:
+def _multiplier(constraint: Constraint, several: bool, taken: frozenset[str]) -> Quantity:
     domain = _FREE if constraint.relation == "==" else _NONNEGATIVE
-    sets = tuple(a.index_set for a in constraint.letters)
-    if not several:
-        return Quantity("lambda", sets, "open", domain, r"\lambda")
-    return Quantity(f"lambda_{constraint.name}", sets, "open", domain, rf"\lambda^{{\text{{{constraint.name}}}}}")
+    name = f"lambda_{constraint.name}" if several else "lambda"
+    return Quantity(free_name(name, taken), tuple(a.index_set for a in constraint.letters), "open", domain)
 
 
-def _bound_multipliers(variable: Variable, several: bool) -> tuple[Quantity | None, Quantity | None]:
-    sets = tuple(a.index_set for a in variable.letters)
-
+def _bound_multipliers(
+    variable: Variable, several: bool, taken: frozenset[str]
+) -> tuple[Quantity | None, Quantity | None]:
     def named(word: str) -> Quantity:
-        name = f"{word}_{variable.name}" if several else word
-        latex = rf"\{word}^{{\text{{{variable.name}}}}}" if several else rf"\{word}"
-        return Quantity(name, sets, "open", _NONNEGATIVE, latex)
+        name = free_name(f"{word}_{variable.name}" if several else word, taken)
+        return Quantity(name, tuple(a.index_set for a in variable.letters), "open", _NONNEGATIVE)
 
-    return (
-        None if variable.lower is -sp.oo else named("nu"),
-        None if variable.upper is sp.oo else named("xi"),
-    )
+    return (None if variable.lower is -sp.oo else named("nu"), None if variable.upper is sp.oo else named("xi"))
 
 
 def _slack(constraint: Constraint) -> sp.Expr:

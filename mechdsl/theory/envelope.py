@@ -18,7 +18,7 @@ from mechdsl.errors import InternalError
 from mechdsl.formula import Letter, Quantity, derivative, quantities
 from mechdsl.market import Market, PrivateType
 from mechdsl.theory.change_of_variables import ChangeOfVariables, changes_of_variables
-from mechdsl.theory.notation import Rule, Slope, highest, others, own, running
+from mechdsl.theory.notation import Others, Rule, Slope, free_name, highest, own, running
 
 __all__ = ["Affine", "envelope_step"]
 
@@ -71,15 +71,15 @@ def _private(change: ChangeOfVariables) -> PrivateType:
 
 def _payment_formulas(market: Market, change: ChangeOfVariables, private: PrivateType) -> list[tuple[str, sp.Basic]]:
     """The slope of utility, taken from the stated cost; utility; payment."""
-    letters, layer = change.letters, change.cost.layer
-    cost, top, t = own(private, letters), highest(private, letters), running(private)
+    letters, layer, taken = change.letters, change.cost.layer, market.declarations
+    cost, top, t = own(private, letters), highest(private, letters, taken), running(private, taken)
     rest = _rest(market, private.quantity, letters)
     slope = -derivative(layer.cost, cost)
     if private.quantity in quantities(slope):
         raise InternalError(f"the cost of '{layer.name}' is not affine in its type")
     # -phi(x) is -y by the change of variables; the sign and the absence of other terms are what differentiation shows.
     coefficient = slope.xreplace({change.phi: change.entry, -change.phi: -change.entry})
-    utility, payment = _named("U", letters), _named("p", letters)
+    utility, payment = (_named(free_name(name, taken), letters) for name in ("U", "p"))
     rent = sp.Integral(Rule(change.entry, t, *rest), (t, cost, top))
     net = layer.outside - layer.value
     return [
@@ -100,8 +100,8 @@ def _closed_forms(
     market: Market, change: ChangeOfVariables, private: PrivateType, weight: Quantity | None, affine: Affine | None
 ) -> tuple[str, list[tuple[str, sp.Basic]]]:
     """`[Psi(w(b), w_-) - Psi(w(c), w_-)] / slope` for every slope that occurs, and which types have none."""
-    letters = change.letters
-    cost, top, t = own(private, letters), highest(private, letters), running(private)
+    letters, taken = change.letters, market.declarations
+    cost, top, t = own(private, letters), highest(private, letters, taken), running(private, taken)
     slopes: dict[sp.Expr, int] = {}
     integrals = 0
     for distribution in private.distributions:
@@ -113,7 +113,7 @@ def _closed_forms(
             slopes[slope] = slopes.get(slope, 0) + 1
     rest, rest_weights = (_rest(market, q, letters) for q in (private.quantity, weight or private.quantity))
     formulas: list[tuple[str, sp.Basic]] = []
-    value = Quantity("Psi", (), "open")
+    value = Quantity(free_name("Psi", taken), (), "open")
     rent = sp.Integral(Rule(change.entry, t, *rest), (t, cost, top))
     for slope in sorted(slopes, key=sp.default_sort_key):
         ends = (top, cost) if weight is None else tuple(_at(weight, letters, end) for end in (top, cost))
@@ -148,4 +148,4 @@ def _named(name: str, letters: tuple[Letter, ...]) -> sp.Expr:
 
 def _rest(market: Market, of: Quantity, letters: tuple[Letter, ...]) -> tuple[sp.Expr, ...]:
     """The types, or weights, of everyone else; nothing where there is nobody else."""
-    return (others(of, letters),) if letters or len(market.types) > 1 else ()
+    return (Others(of, letters),) if letters or len(market.types) > 1 else ()

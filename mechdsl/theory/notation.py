@@ -7,7 +7,7 @@ them; each carries its own rendering, as the nodes of `mechdsl.formula` do.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, cast
 
 import sympy as sp
@@ -15,7 +15,19 @@ import sympy as sp
 from mechdsl.formula import Entry, Letter, Quantity
 from mechdsl.market import PrivateType
 
-__all__ = ["Expectation", "Rule", "Slope", "highest", "meaning", "misreport", "others", "own", "running", "subscript"]
+__all__ = [
+    "Expectation",
+    "Others",
+    "Rule",
+    "Slope",
+    "free_name",
+    "highest",
+    "meaning",
+    "misreport",
+    "own",
+    "running",
+    "subscript",
+]
 
 
 class Rule(sp.Expr):  # type: ignore[misc]
@@ -45,6 +57,32 @@ class Rule(sp.Expr):  # type: ignore[misc]
         inner = ", ".join(printer._print(a) for a in self.report)
         power = f"^{{{exp}}}" if exp is not None else ""
         return rf"{printer._print(self.head)}{power}\left({inner}\right)"
+
+
+class Others(sp.Expr):  # type: ignore[misc]
+    """`c₋ₖ`: everyone else's types, or weights. Args: the quantity, Tuple of the provider's letters."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, of: Quantity, letters: Sequence[Letter] | sp.Tuple) -> Others:
+        return cast(Others, sp.Expr.__new__(cls, of, sp.Tuple(*letters)))
+
+    @property
+    def of(self) -> Quantity:
+        return cast(Quantity, self.args[0])
+
+    @property
+    def letters(self) -> tuple[Letter, ...]:
+        return tuple(self.args[1].args)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"{printer._print(self.of)}{subscript(self.letters) or '₋'}"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        under = ", ".join(printer._print(a) for a in self.letters) or "0"
+        power = f"^{{{exp}}}" if exp is not None else ""
+        return f"{printer._print(self.of)}_{{-{under}}}{power}"
 
 
 class Expectation(sp.Expr):  # type: ignore[misc]
@@ -97,29 +135,28 @@ def own(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
 
 def misreport(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
     """`ĉ[k]`: what the provider says instead."""
-    name = unicodedata.normalize("NFC", f"{private.name}\u0302")
-    return _like(private, letters, name, rf"\hat{{{private.quantity.latex_name or private.name}}}")
+    return _beside(private, letters, unicodedata.normalize("NFC", f"{private.name}\u0302"))
 
 
-def highest(private: PrivateType, letters: Sequence[Letter]) -> sp.Expr:
+def highest(private: PrivateType, letters: Sequence[Letter], taken: Container[str] = ()) -> sp.Expr:
     """`b[k]`: the upper end of the type's support."""
-    return _like(private, letters, "b", "b")
+    return _beside(private, letters, free_name("b", taken))
 
 
-def running(private: PrivateType) -> sp.Expr:
+def running(private: PrivateType, taken: Container[str] = ()) -> sp.Expr:
     """`t`: the type that runs over the integral."""
-    return Quantity("t", (), "type", private.quantity.domain)
+    return Quantity(free_name("t", taken), (), "open", private.quantity.domain)
 
 
-def others(of: Quantity, letters: Sequence[Letter]) -> sp.Expr:
-    """`c₋ₖ`: everyone else's types, or weights; the rest of `of`."""
-    under = ", ".join(str(a) for a in letters) or "0"
-    name = f"{of.name}{subscript(letters) or '₋'}"
-    return Quantity(name, (), of.role, of.domain, f"{of.latex_name or of.name}_{{-{under}}}")
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, with a prime where the file uses it for something of its own."""
+    while name in taken:
+        name += "′"
+    return name
 
 
-def _like(private: PrivateType, letters: Sequence[Letter], name: str, latex_name: str) -> sp.Expr:
-    quantity = Quantity(name, private.quantity.sets, "type", private.quantity.domain, latex_name)
+def _beside(private: PrivateType, letters: Sequence[Letter], name: str) -> sp.Expr:
+    quantity = Quantity(name, private.quantity.sets, "open", private.quantity.domain)
     return Entry(quantity, *letters) if letters else quantity
 
 
@@ -154,9 +191,10 @@ _MEANINGS = {
 
 def meaning(symbol: sp.Basic) -> str:
     """What a symbol stands for that the theory introduced; nothing if it is none of the theory's."""
+    if isinstance(symbol, Others):
+        return "everyone else's"
     name = str(getattr(symbol, "name", symbol))
     if "\u0302" in unicodedata.normalize("NFD", name):
         return "a reported type that may not be the true one"
-    if "₋" in name or "_-(" in name:
-        return "everyone else's"
+    name = name.rstrip("′")
     return _MEANINGS.get(name, "") or _MEANINGS.get(name.partition("_")[0], "")

@@ -31,9 +31,8 @@ def virtual_cost_of(private: PrivateType, market: Market | None = None) -> Quant
     """The open quantity that stands for the virtual cost of a type: `vc`, or `vc_NAME` where a market has several."""
     several = market is not None and len(market.types) > 1
     name = f"vc_{private.name}" if several else "vc"
-    latex = rf"\mathit{{vc}}^{{{private.quantity.latex_name or private.name}}}" if several else r"\mathit{vc}"
     domain = Interval(min(0.0, *(float(d.lower) for d in private.distributions)), float("inf"), False, True)
-    return Quantity(name, private.quantity.sets, "open", domain, latex)
+    return Quantity(name, private.quantity.sets, "open", domain)
 
 
 def reported_types(market: Market, report: Mapping[Quantity, Array]) -> dict[Quantity, Array]:
