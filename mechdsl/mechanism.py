@@ -38,23 +38,26 @@ class Mechanism:
     derivation: Derivation
     program: Program
     engine: Any
-    _found: dict[bytes, Solution] = field(default_factory=dict)
+    _found: dict[Hashable, Solution] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
 
     def solve(self, report: Report, start: Solution | None = None) -> Solution:
         """The programme's solution at `report`; remembered. `start` is a solution at a neighbouring report."""
-        parameters = self.structure.parameters(self.market, report)
-        return self.solve_at(parameters, start)
+        return self._remembered(
+            report, lambda: self.engine.solve(self.structure.parameters(self.market, report), start)
+        )
 
     def solve_at(self, parameters: Mapping[Quantity, Array], start: Solution | None = None) -> Solution:
         """The programme's solution at given values of its open parameters; remembered."""
-        key = b"".join(np.ascontiguousarray(parameters[q], dtype=np.float64).tobytes() for q in self.program.parameters)
-        known = self._found.get(key)
-        if known is None:
-            known = self.engine.solve(parameters, start=start)
-            if len(self._found) < REMEMBERED:
-                self._found[key] = known
-        return known
+        return self._remembered(parameters, lambda: self.engine.solve(parameters, start))
+
+    def _remembered(self, given: Mapping[Quantity, Array], solve: Callable[[], Solution]) -> Solution:
+        key = tuple((q, np.ascontiguousarray(table, dtype=np.float64).tobytes()) for q, table in given.items())
+        if key not in self._found:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            self._found[key] = solve()
+        return self._found[key]
 
     def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What `make` makes, made once for each key: what payments and checks build on the way and share."""

@@ -28,7 +28,7 @@ def law(name: str, *arguments: Any, on: tuple[Any, Any] | None = None) -> Distri
     return FAMILIES[name].build(arguments, on)
 
 
-# --------------------------------------------------------------------- references: textbook formulas at hundreds of digits
+# ------------------------------------------------------------------ references: textbook formulas at hundreds of digits
 
 
 @dataclass(frozen=True)
@@ -311,12 +311,12 @@ def mpc(real: float, imaginary: float) -> Any:
 
 def points(d: Distribution) -> list[float]:
     """Inside the support: its middle, its tails by decades, its quantiles."""
-    shares = [10.0**-k for k in (1, 2, 4, 8, 14, 40, 100, 250)]
-    chosen = [d.quantile(u) for u in (*shares, 0.2, 0.35, 0.5, 0.65, 0.8)] + [d.upper_quantile(u) for u in shares]
+    shares = [10.0**-k for k in (1, 3, 8, 14, 60, 250)]
+    chosen = [d.quantile(u) for u in (*shares, 0.3, 0.5, 0.75)] + [d.upper_quantile(u) for u in shares]
     if d.bounded:
         width = d.upper - d.lower
-        spread = [d.lower + width * u for u in np.linspace(0.02, 0.98, 13)]
-        near = [10.0**-k for k in (1, 3, 6, 9, 12, 15)]
+        spread = [d.lower + width * u for u in np.linspace(0.02, 0.98, 7)]
+        near = [10.0**-k for k in (3, 8, 13, 15)]
         chosen += spread + [d.lower + width * u for u in near] + [d.upper - width * u for u in near]
     if d.lower == 0:
         chosen += [1e-30, 1e-100]
@@ -471,7 +471,7 @@ def test_symbolic_formulas_against_numeric(case: str) -> None:
         (d.symbolic_cdf(c), d.cdf),
         (d.symbolic_virtual_cost(c), d.virtual_cost),
     )
-    for u in (0.3, 0.9):
+    for u in (0.3, 0.9)[: 1 if case.startswith("density") else 2]:
         place = d.quantile(u)
         for formula, function in formulas:
             value = formula.subs(c, sp.Rational(place)).evalf(18, maxn=2000)
@@ -539,6 +539,29 @@ def test_point() -> None:
     )
     assert math.isnan(d.virtual_cost(1.6))
     assert (d.log_cdf(1.5), d.log_survival(1.5)) == (0.0, -INF)
+    assert (str(d.reflected()), d.reflected().cdf(-1.5)) == ("point(-1.5)", 1)
+
+
+def test_one_sided_supports() -> None:
+    for name, arguments, start in (("normal", (0, 1), -2), ("lognormal", (0, 1), 0.5), ("exponential", (2,), 1)):
+        d = law(name, *arguments, on=(start, INF))
+        whole = law(name, *arguments)
+        assert not d.bounded
+        left_out = whole.survival(float(start))
+        for c in (start + 0.1, start + 1.0, start + 5.0):
+            assert d.survival(c) == pytest.approx(whole.survival(c) / left_out, rel=1e-13)
+            assert d.inverse_hazard(c) == pytest.approx(whole.inverse_hazard(c), rel=1e-12)
+        assert d.quantile(d.cdf(start + 0.7)) == pytest.approx(start + 0.7, rel=1e-12)
+    below = law("normal", 0, 1, on=(-INF, -3))
+    assert below.virtual_cost(-4.0) == pytest.approx(law("normal", 0, 1).virtual_cost(-4.0), rel=1e-13)
+    assert below.cdf(-3.5) == pytest.approx(law("normal", 0, 1).cdf(-3.5) / law("normal", 0, 1).cdf(-3.0), rel=1e-12)
+
+
+def test_densities_with_one_text_are_different_laws() -> None:
+    """The text may name a param whose value changes."""
+    one = law("density", DensityFormula("c: 1 + r*c", lambda c: 1 + c, np.ones_like), on=(0, 1))
+    other = law("density", DensityFormula("c: 1 + r*c", lambda c: 1 + 2 * c, lambda c: 2 + 0 * c), on=(0, 1))
+    assert one != other
 
 
 def test_gap_between_the_supports_of_a_mixture() -> None:
@@ -597,7 +620,9 @@ def test_laws_print_as_they_are_written() -> None:
         "normal(0.5, 0.4) on [0.05, 1.5]"
     )
     assert str(law("uniform", tenth, 1)) == "uniform(0.1, 1)"
-    assert str(law("uniform", Fraction(1, 3), 1e-6 * 10**6)) == "uniform(1/3, 1)" or True
+    assert str(law("uniform", Fraction(1, 3), 2.5)) == "uniform(1/3, 2.5)"
+    assert str(law("uniform", Fraction(1, 3**200), 1)) == f"uniform({3.0**-200!r}, 1)"
+    assert str(law("normal", 0, 1, on=(0, INF))) == "normal(0, 1) on [0, inf]"
     assert str(law("point", 2.0)) == "point(2)"
     assert str(law("normal", 0, 1)) == "normal(0, 1)"
     assert str(law("beta", 2, 3)) == "beta(2, 3) on [0, 1]"

@@ -1,8 +1,9 @@
-"""Ironing against closed forms, a hull of points, optimal mechanisms found by linear programming, and MyersonNet's cases."""
+"""Ironing against closed forms, a hull of points, optimal mechanisms found by linear programming, and MyersonNet."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_closed_form_at_an_infinite_density() -> None:
 def test_closed_form_across_a_jump() -> None:
     """Density 1/8 on [0, 2], 3/4 on [2, 3]: virtual costs 2c and 2c - 5/3; the tangent solves a quadratic by hand.
 
-    In q the arcs are 8 q^2 (slope 16 q) and, with c = 2 + (q - 1/4) 4/3, q (5/3 + 4 q/3). The line of slope 16 q1 through
+    In q the arcs are 8 q^2 (slope 16 q) and, with c = 2 + (q - 1/4) 4/3, q (5/3 + 4 q/3). The line of slope 16 q1 from
     (q1, 8 q1^2) touches the second where 5/3 + 8 q2/3 = 16 q1 and -8 q1^2 = -4 q2^2/3, so q2 = sqrt(6) q1.
     """
     q1 = (5 / 3) / (16 - 8 * math.sqrt(6) / 3)
@@ -145,8 +146,8 @@ def test_closed_form_across_a_jump() -> None:
 def test_closed_form_across_a_gap() -> None:
     """Uniform on [0, 1] and [2, 3] with equal weights: the line through (1/2, 1/2) touching q (2q + 1) at q = 1/2 + t.
 
-    q (2q + 1) has slope 4q + 1 and the chord slope from (1/2, 1/2) is (2t^2 + 3t + 1/2)/t, so t = 1/2 and the pool ends at 3
-    with level 5; on [0, 1] the virtual cost 2c stays below 2, so the line leaves the kink itself.
+    q (2q + 1) has slope 4q + 1 and the chord slope from (1/2, 1/2) is (2t^2 + 3t + 1/2)/t, so t = 1/2 and the pool ends
+    at 3 with level 5; on [0, 1] the virtual cost 2c stays below 2, so the line leaves the kink itself.
     """
     (pool,) = IRREGULAR["gap"].ironed().intervals
     assert pool == pytest.approx((1.0, 3.0, 5.0), rel=1e-12)
@@ -186,7 +187,7 @@ def test_kinks_of_the_ironed_cost() -> None:
     assert d.ironed().kinks == (pool.lower, pool.upper)
 
 
-# ------------------------------------------------------------------------------------------------------------ regularity
+# ----------------------------------------------------------------------------------------------------------- regularity
 
 
 REGULAR_BY_THEOREM: dict[str, tuple[Distribution, bool, bool]] = {
@@ -254,7 +255,7 @@ def test_a_narrow_fall_between_points_is_found() -> None:
 
 
 def grid(d: Distribution, count: int) -> tuple[Array, Array]:
-    """Types and probabilities: each cell of equal width at its upper end, which is the cost at which all of it sells."""
+    """Types and probabilities: each cell of equal width at its upper end, the cost at which all of it sells."""
     ends = np.linspace(d.lower, d.upper, count + 1)
     probability = np.diff(d.cdf(ends))
     kept = probability > 1e-12
@@ -263,9 +264,9 @@ def grid(d: Distribution, count: int) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("case", ["two normals", "rising steps", "gap", "infinite at b", "waves", "data"])
 def test_procurement_by_linear_programme(case: str) -> None:
-    """One seller with private cost, a buyer with concave value of quantity: payments and quantities free, IC and IR stated.
+    """One seller with private cost, a buyer with concave value: quantities and payments free, IC and IR as stated.
 
-    Value: slope v_k on the k-th tenth of capacity; the optimum buys the k-th tenth where the ironed cost is at most v_k.
+    Value: slope v_k on the k-th tenth of capacity; the optimum buys that tenth where the ironed cost is at most v_k.
     """
     d = IRREGULAR[case]
     c, probability = grid(d, 120)
@@ -306,7 +307,7 @@ def test_procurement_by_linear_programme(case: str) -> None:
 
 
 def test_two_sellers_by_linear_programme() -> None:
-    """One unit from one of two sellers: the least expected payment is E[min of the ironed costs], ex post by lottery."""
+    """One unit from one of two sellers: the least expected payment is E[min of the ironed costs]."""
     laws = (IRREGULAR["two normals"], law("uniform", 1, 6))
     (c1, p1), (c2, p2) = grid(laws[0], 30), grid(laws[1], 30)
     n, m = len(c1), len(c2)
@@ -347,7 +348,7 @@ def test_two_sellers_by_linear_programme() -> None:
     assert solved.fun == pytest.approx(float(np.minimum(first[:, None], second).mean()), rel=0.05)
 
 
-# ------------------------------------------------------------------------------------------------------------- MyersonNet
+# ----------------------------------------------------------------------------------------------------------- MyersonNet
 
 
 def expected_revenue(values: Distribution, bidders: int) -> float:
@@ -360,7 +361,7 @@ def expected_revenue(values: Distribution, bidders: int) -> float:
         return max(0.0, -ironed(-values.quantile(u))) * bidders * u ** (bidders - 1)
 
     ends = sorted({reserve, *(p for p in places if p > reserve)})
-    return float(sum(quad(revenue, a, b, epsabs=1e-11, limit=200)[0] for a, b in zip(ends, ends[1:], strict=False)))
+    return float(sum(quad(revenue, a, b, epsabs=1e-11, limit=200)[0] for a, b in pairwise(ends)))
 
 
 def _reserve(values: Distribution) -> float:
@@ -388,27 +389,32 @@ THREE_HALVES = mixed((0.75, law("uniform", 0, 3)), (0.25, law("uniform", 3, 8)))
 
 
 def test_myersonnet_uniform() -> None:
-    """Three bidders, U[0, 1]: 17/32 exactly; 0.5311 is the mean over the paper's 10 000 drawn profiles."""
+    """Three bidders, U[0, 1]: 17/32 exactly; 0.5311 is the mean over the authors' 10 000 profiles (seed 2).
+
+    Source: Duetting, Feng, Narasimhan, Parkes & Ravindranath, Optimal auctions through deep learning, section on
+    MyersonNet, and its published code (deep-opt-auctions, myersonNet: data/generatedata.py, plots/*/result.txt).
+    """
     assert expected_revenue(law("uniform", 0, 1), 3) == pytest.approx(17 / 32, rel=1e-9)
-    draws = np.random.RandomState(2).rand(10_000, 3)  # noqa: NPY002
+    draws = np.random.RandomState(2).rand(10_000, 3)
     assert second_price_revenue(law("uniform", 0, 1), draws) == pytest.approx(0.531107747089, abs=1e-10)
 
 
 def test_myersonnet_exponential() -> None:
-    """Three bidders, exponential with mean 3: 2.7517 exactly; 2.7490 is the mean over the paper's 10 000 drawn profiles."""
+    """Three bidders, exponential with mean 3: 2.7517 exactly; 2.7490 is the mean over the authors' 10 000 profiles."""
     values = law("exponential", 1 / 3)
     # 3 int (v - 3) F^2 f dv from 3, by hand: 3 (x - x^2/2 + x^3/9) with x = 1/e, times 3
     x = math.exp(-1)
     by_hand = 9 * (x - x**2 / 2 + x**3 / 9)
     assert expected_revenue(values, 3) == pytest.approx(by_hand, rel=1e-9)
-    draws = np.random.RandomState(2).exponential(3.0, (10_000, 3))  # noqa: NPY002
+    draws = np.random.RandomState(2).exponential(3.0, (10_000, 3))
     assert second_price_revenue(values, draws) == pytest.approx(2.74898192726, abs=1e-9)
 
 
 def test_myersonnet_irregular() -> None:
     """Three bidders, U[0, 3] with probability 3/4, U[3, 8] with 1/4: pool, level and revenue.
 
-    2.3802 is a mean over 10 000 profiles that were drawn without a seed; the exact value 2.37487 lies within one standard error.
+    2.3802 is a mean over 10 000 profiles, the choice between the two halves drawn without a seed; the exact value,
+    2.37487, lies within one standard error of it (next test).
     """
     (pool,) = THREE_HALVES.reflected().ironed().intervals
     root = math.sqrt(5)
@@ -422,7 +428,7 @@ def test_myersonnet_irregular() -> None:
         (lambda q: 3 - root, (8 - (11 - root) / 2) / 20, 0.25 + (3 - (7 - root) / 2) / 4),
         (lambda q: 4 - 8 * q, 0.25 + (3 - (7 - root) / 2) / 4, 0.5),
     )
-    by_hand = sum(quad(lambda q: f(q) * 3 * (1 - q) ** 2, a, b)[0] for f, a, b in pieces)
+    by_hand = sum(quad(lambda q, f=f: f(q) * 3 * (1 - q) ** 2, a, b)[0] for f, a, b in pieces)
     assert exact == pytest.approx(by_hand, rel=1e-10)
     assert exact == pytest.approx(2.374867, abs=1e-6)
     draws = THREE_HALVES.quantile(np.random.default_rng(0).random((100_000, 3)))

@@ -157,7 +157,7 @@ def test_conditions_of_one_provider_by_hand() -> None:
 
 
 def test_sums_over_homes_are_picked() -> None:
-    """`sum(k: [k = home[n]] lambda[k])` is shown as `lambda[home[n]]`, and a letter bound in a sum is not used twice."""
+    """`sum(k: [k = home[n]] lambda[k])` is shown as `lambda[home[n]]`; no letter is free and bound at once."""
     (slope,) = kkt(pointwise_program(several_creators())).stationarity
     home = next(q for q in several_creators().data if q.name == "home")
     (letters,) = kkt(pointwise_program(several_creators())).letters

@@ -117,10 +117,11 @@ def exact(value: Number) -> Any:
 
 
 def number_text(value: Number) -> str:
-    """`0.05`, `1/3`, `1e-06`: as short as it can be written without changing it."""
+    """`0.05`, `1/3`, `1e-06`: as short as it can be written without changing it; rounded if that would be too long."""
     if isinstance(value, Fraction):
         decimal = repr(_float(value))
-        if math.isfinite(float(decimal)) and Fraction(decimal) == value:
+        long = value.numerator.bit_length() + value.denominator.bit_length() > 128
+        if long or Fraction(decimal) == value:
             return decimal.removesuffix(".0")
         return f"{value.numerator}/{value.denominator}" if value.denominator != 1 else str(value.numerator)
     return repr(float(value)).removesuffix(".0")

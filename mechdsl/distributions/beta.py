@@ -1,7 +1,7 @@
 """Beta(p, q), rescaled to [a, b].
 
-Incomplete beta functions come from scipy, each tail from its own end; the ratios F/f from a continued fraction where F
-underflows.
+Incomplete beta functions come from scipy, each tail from its own end; the ratios F/f from a continued fraction where
+F underflows.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ __all__ = ["Beta", "beta", "log_beta"]
 
 _HALF = 0.5
 _UNDERFLOW = 1e-250
+_SUMMED = 12  # integer parameters up to here have F/f by a sum
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -68,7 +69,9 @@ class Beta(Rescaled):
         return self._ratio(self.q, self.p, w, u, self._pdf(c))
 
     def _ratio(self, p: float, q: float, u: Array, w: Array, density: Array) -> Array:
-        """F/f: the quotient, unless F or f is lost to underflow or infinity; then its continued fraction."""
+        """F/f: a sum where q is a small integer; else the quotient or, where F underflows, a continued fraction."""
+        if q <= _SUMMED and q.is_integer():
+            return (self.upper - self.lower) * u * _finite_sum(p, int(q), w)
         tail = _regularised(p, q, u, w)
         ratio = tail / density
         lost = (u < _HALF) & (tail < _UNDERFLOW)
@@ -158,7 +161,7 @@ class Beta(Rescaled):
         import sympy as sp
 
         (u, _), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        if q.is_Integer and q <= 12:
+        if q.is_Integer and q <= _SUMMED:
             terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** k for k in range(int(q)))
             return u**p * sp.Add(*terms)
         return sp.betainc_regularized(p, q, 0, u)
@@ -167,7 +170,7 @@ class Beta(Rescaled):
         import sympy as sp
 
         (u, width), p, q = self._symbolic_share(c), exact(self.arguments[0]), exact(self.arguments[1])
-        if q.is_Integer and q <= 12:
+        if q.is_Integer and q <= _SUMMED:
             constant = sp.gamma(p) * sp.gamma(q) / sp.gamma(p + q)
             terms = (sp.rf(p, k) / sp.factorial(k) * (1 - u) ** (k + 1 - q) for k in range(int(q)))
             return c + width * u * sp.gammasimp(constant) * sp.Add(*terms)
@@ -225,6 +228,20 @@ def _regularised(p: float, q: float, u: Array, w: Array) -> Array:
     if low.all():
         return np.asarray(betainc(p, q, u), dtype=np.float64)
     return np.asarray(np.where(low, betainc(p, q, u), betaincc(q, p, w)), dtype=np.float64)
+
+
+def _finite_sum(p: float, q: int, w: Array) -> Array:
+    """`B(p, q) sum_{k < q} (p)_k / k! w^(k + 1 - q)`, F/f over c - a: positive terms only.
+
+    Source: integration by parts, q - 1 times.
+    """
+    coefficients = [1.0]
+    for k in range(1, q):
+        coefficients.append(coefficients[-1] * (p + k - 1) / k)
+    total = np.full(w.shape, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = total * w + coefficient
+    return math.exp(log_beta(p, q)) * total / w ** (q - 1)
 
 
 def _continued_fraction(p: float, q: float, u: Array) -> Array:

@@ -1,7 +1,7 @@
 """Families whose cdf and quantiles are elementary: uniform, triangular, exponential; and types that are known.
 
-Each works in the distances to *both* ends of its support, `c - a` and `b - c`, so that neither tail is a difference of
-numbers near 1.
+Each works in the distances to *both* ends of its support, `c - a` and `b - c`, so that neither tail is a difference
+of numbers near 1.
 """
 
 from __future__ import annotations
@@ -162,6 +162,9 @@ class Point(Distribution):
 
     def value_theorem(self) -> Regularity:
         return self.cost_theorem()
+
+    def reflected(self) -> Distribution:
+        return point(-self.arguments[0])
 
     def symbolic_pdf(self, c: Any) -> Any:
         import sympy as sp

@@ -1,8 +1,9 @@
 """A distribution of types: the formulas of screening that follow from its cdf and density, stable far into the tails.
 
-A family states the density, the cdf, both tails over the density, and quantiles; everything else follows here, once. The
-two ratios `F/f` and `(1 - F)/f` are primitives, not quotients: where the density is 1e-22 or underflows they are what
-virtual costs need, and quotients of rounded numbers are not. On a closed support every function takes its limit at the ends.
+A family states the density, the cdf, both tails over the density, and quantiles; everything else follows here, once.
+The two ratios `F/f` and `(1 - F)/f` are primitives, not quotients: where the density is 1e-22 or underflows they are
+what virtual costs need, and quotients of rounded numbers are not. On a closed support every function takes its limit
+at the ends.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ Real = TypeVar("Real", float, Array)
 class Distribution(ABC):
     """A law F of one real type on `[lower, upper]`, with density f.
 
-    Functions of a type c (or a value v) take a float or an array and give the same; outside the support the cdf is 0 or 1,
-    the density 0, and what has no meaning there (hazards, virtual costs) NaN.
+    Functions of a type c (or a value v) take a float or an array and give the same; outside the support the cdf is 0 or
+    1, the density 0, and what has no meaning there (hazards, virtual costs) NaN.
 
     Args:
         name: the family's, as the language spells it.
@@ -211,7 +212,7 @@ class Distribution(ABC):
         return self.survival(lower) - self.survival(upper)
 
     def inverse_reverse_hazard(self, c: Real) -> Real:
-        """F/f: what a buyer pays, per unit of density, to every type below; 0 at a, infinite at b if f vanishes there."""
+        """F/f: rents to all cheaper types, per unit of density; 0 at a, infinite at b if f vanishes there."""
         return self._over(self._lower_ratio, c, math.nan, math.nan, at_lower=0.0)
 
     def inverse_hazard(self, c: Real) -> Real:

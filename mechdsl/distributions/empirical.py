@@ -1,7 +1,7 @@
 """The law of observed types: a cdf that rises linearly between order statistics, hence a density constant between them.
 
-Observation i of n in order has F = (i - 1)/(n - 1), so the support is the range of the data. Tied observations share their
-mean rank, which keeps the law free of atoms; values closer than 1e-9 of the range count as tied.
+Observation i of n in order has F = (i - 1)/(n - 1), so the support is the range of the data. Tied observations share
+their mean rank, which keeps the law free of atoms; values closer than 1e-9 of the range count as tied.
 """
 
 from __future__ import annotations

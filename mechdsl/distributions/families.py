@@ -1,7 +1,7 @@
 """The distributions that the language knows, as a value: from a name and arguments to a distribution.
 
-Plugins add families by making a larger value with `families`; nothing is registered anywhere. A family's module is loaded
-when it is first used, so that a file with uniform costs does not wait for scipy.
+Plugins add families by making a larger value with `families`; nothing is registered anywhere. A family's module is
+loaded when it is first used, so that a file with uniform costs does not wait for scipy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Family:
         make: from the arguments and the support (None where none was stated) to the distribution.
         doc: one sentence.
         needs_support: whether `on [a, b]` must, may or must not follow.
-        takes: what the arguments are: numbers; `parts`, one argument, a sequence of (weight, Distribution); `formula`, one
+        takes: what the arguments are: numbers; `parts`, one sequence of (weight, Distribution) pairs; `formula`, one
             `DensityFormula`; `observations`, a sequence of floats and, if wanted, the label to show.
     """
 

@@ -1,11 +1,11 @@
 """Ironed virtual costs, exactly: the slope of the convex hull of the curve `q -> q * cost(q)`, q = F(c).
 
-`int_0^q (c + F/f) dF = c F(c)`, so Myerson's integral needs no quadrature: the virtual cost is the slope of the plane curve
-(F(c), c F(c)), and ironing replaces that curve by its greatest convex minorant. Between the stretches where the virtual
-cost falls the curve consists of convex arcs; arcs are joined by common tangents, scanned from the left as in a convex hull of
-points. Each tangent is a root to rounding, not a point of a grid.
-Source: Myerson (1981), Optimal auction design, section 6; arcs and the integral in closed form: ours (tested against a hull
-of points and against linear programmes).
+`int_0^q (c + F/f) dF = c F(c)`, so Myerson's integral needs no quadrature: the virtual cost is the slope of the plane
+curve (F(c), c F(c)), and ironing replaces that curve by its greatest convex minorant. Between the stretches where the
+virtual cost falls the curve consists of convex arcs; arcs are joined by common tangents, scanned from the left as in
+a convex hull of points. Each tangent is a root to rounding, not a point of a grid.
+Source: Myerson (1981), Optimal auction design, section 6; arcs and the integral in closed form: ours (tested against
+a hull of points and against linear programmes).
 """
 
 from __future__ import annotations
@@ -180,8 +180,10 @@ def _start(distribution: Distribution, left: _Arc, right: _Arc) -> float:
 
 
 def _near_hull(distribution: Distribution, arcs: list[_Arc]) -> list[_Arc]:
-    """The arcs that can touch the hull, where there are many: an arc lies above both its end tangents, and the hull below
-    the hull of all ends; an arc whose end tangents meet above the latter is left out.
+    """The arcs that can touch the hull, where there are many.
+
+    An arc lies above both its end tangents, and the hull below the hull of all ends; an arc whose end tangents meet
+    above the latter is left out.
     """
     if len(arcs) <= _MANY:
         return arcs
@@ -208,7 +210,10 @@ def _near_hull(distribution: Distribution, arcs: list[_Arc]) -> list[_Arc]:
 
 
 def _points_hull(q: Array, height: Array) -> tuple[Array, Array]:
-    """Lower convex hull of points. Source: Andrew (1979), Another efficient algorithm for convex hulls, IPL 9, 216-219."""
+    """Lower convex hull of points.
+
+    Source: Andrew (1979), Another efficient algorithm for convex hulls in two dimensions, IPL 9, 216-219.
+    """
     order = np.lexsort((height, q))
     hull: list[tuple[float, float]] = []
     for x, y in zip(q[order].tolist(), height[order].tolist(), strict=True):

@@ -85,7 +85,7 @@ class Mixture(Distribution):
         return self._ratio(c, self._survival(c) / self._pdf(c), tails)
 
     def _ratio(self, c: Array, quotient: Array, tails: Sequence[tuple[_Function, _Function]]) -> Array:
-        """Tail over density; where the density underflows, the components' own ratios by their shares of the density."""
+        """Tail over density; where that underflows, the components' own ratios by their shares of the density."""
         lost = self._pdf(c) < _UNDERFLOW
         if lost.any():
             c = c[lost]

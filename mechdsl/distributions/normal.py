@@ -1,8 +1,8 @@
-"""Normal and log-normal laws, truncated to [a, b] or not: one Gaussian in a coordinate z, anchored at its mode on [a, b].
+"""Normal and log-normal laws, truncated to [a, b] or not: one Gaussian in a coordinate z, anchored at its mode there.
 
-Densities are taken relative to the density at the anchor, and both tails over the density are Mills ratios or, over short
-distances, a Gauss rule; nothing underflows, wherever the truncation lies. Source of the ratios: ours (tested to 1e-12
-against arbitrary precision); Mills ratios through erfcx.
+Densities are taken relative to the density at the anchor, and both tails over the density are Mills ratios or, over
+short distances, a Gauss rule; nothing underflows, wherever the truncation lies. Source of the ratios: ours (tested to
+1e-12 against arbitrary precision); Mills ratios through erfcx.
 """
 
 from __future__ import annotations

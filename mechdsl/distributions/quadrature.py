@@ -1,7 +1,7 @@
 """Quadrature on one interval with algebraic singularities at its ends, by the double exponential substitution.
 
-Nodes are given by their distances to both ends, so an integrand that vanishes or blows up at an end is evaluated at full
-relative accuracy there.
+Nodes are given by their distances to both ends, so an integrand that vanishes or blows up at an end is evaluated at
+full relative accuracy there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The law of minus a type: what costs are to a buyer, values with the sign turned are to a seller.
 
-`virtual_value(v)` of a law is `-virtual_cost(-v)` of its reflection, so one regularity test and one ironing serve both sides.
+`virtual_value(v)` of a law is `-virtual_cost(-v)` of its reflection, so one regularity test and one ironing serve
+both sides.
 """
 
 from __future__ import annotations

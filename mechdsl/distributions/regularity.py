@@ -1,8 +1,8 @@
 """Whether the virtual cost rises: by theorem where the family has one, else by looking everywhere that matters.
 
-`F` log-concave suffices (then `F/f` rises); it is not necessary, as `c + F/f` may rise where `F/f` falls slowly. Where no
-theorem applies, the slope of the virtual cost is searched on points that follow the support, both tails and the mass, and
-the stretches where it falls are returned for ironing.
+`F` log-concave suffices (then `F/f` rises); it is not necessary, as `c + F/f` may rise where `F/f` falls slowly.
+Where no theorem applies, the slope of the virtual cost is searched on points that follow the support, both tails and
+the mass, and the stretches where it falls are returned for ironing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Regularity:
         proved: by a theorem or an exact argument; otherwise by looking.
         reason: one sentence.
         source: of the theorem.
-        worst: where it falls most steeply or, looked at and found rising, where it rises least; None if nothing was looked at.
+        worst: where it falls most or, if it was seen to rise, where it rises least; None if nothing was looked at.
     """
 
     regular: bool | None
@@ -134,7 +134,7 @@ def _jumps(distribution: Distribution, kinks: Array) -> list[Fall]:
 def _with_dips(
     distribution: Distribution, grid: Array, slope: Array, cost: Array, scale: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """The grid with the least slope of every dip between its points added, so that no dip is overlooked for being narrow."""
+    """The grid and the lowest point of every dip between its points, so that no dip is missed for being narrow."""
     from scipy.optimize import minimize_scalar
 
     least = (slope[1:-1] <= slope[:-2]) & (slope[1:-1] < slope[2:])

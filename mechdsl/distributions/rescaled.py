@@ -1,7 +1,7 @@
 """Families on [0, 1], rescaled to [a, b]: power and Kumaraswamy laws, and what they share with beta.
 
-Each works in `log u` and `log(1 - u)`, u = (c - a)/(b - a), each taken from the nearer end, so that powers of both are exact
-in both tails.
+Each works in `log u` and `log(1 - u)`, u = (c - a)/(b - a), each taken from the nearer end, so that powers of both
+are exact in both tails.
 """
 
 from __future__ import annotations

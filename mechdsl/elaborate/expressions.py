@@ -257,10 +257,14 @@ class Resolver:
             return
         hint = "Use params, or lets made of them."
         if role == "type":
-            hint += f" What is known of a type is its mean, lower and upper end: mean({self.names.as_declared(culprit)})."
+            hint += (
+                f" What is known of a type is its mean, lower and upper end: mean({self.names.as_declared(culprit)})."
+            )
         elif scope.purpose == "a bound":
             hint += " A bound by a decision is a constraint: `constraint NAME[k]: ...`."
-        self._error("M035", f"{message}, and {scope.purpose or 'this'} must be known data", node, hint)
+        elif scope.purpose == "a condition":
+            hint += " What a sum takes in, or for whom a demand holds, cannot depend on what is chosen."
+        self._error("M035", f"{message}, and {scope.purpose or 'this'} must be made of known data", node, hint)
 
     # ------------------------------------------------------------------------------------------------------- indices
 
@@ -269,7 +273,12 @@ class Resolver:
     ) -> tuple[sp.Expr, ...] | None:
         if len(indices) != len(sets):
             wanted = f"{len(sets)} ind{'ex' if len(sets) == 1 else 'ices'}" if sets else "no index"
-            hint = f"It is declared as {self.names.as_declared(name)}."
+            stated = self.names.as_declared(name)
+            hint = (
+                f"It is declared as {stated}."
+                if sets
+                else f"Write {name}; what is declared without an index takes none."
+            )
             self._error("M020", f"'{name}' takes {wanted}, here it has {len(indices) or 'none'}", node, hint)
             return None
         places = [self._index(i, s, name, scope) for i, s in zip(indices, sets, strict=True)]
@@ -320,8 +329,8 @@ class Resolver:
             "M024",
             f"an index of '{name}' must be a letter, a label, or a param that takes values in {index_set.name}",
             node,
-            f"Indices know no arithmetic; what follows what is a param: `param next[k] in {index_set.name} = ...`, then "
-            f"{name}[next[k]].",
+            f"Indices know no arithmetic; which label follows which is a param: `param next[k] in {index_set.name} = "
+            f"...`, then {name}[next[k]].",
         )
         return None
 
@@ -483,9 +492,9 @@ class Resolver:
     def _unknown_function(self, node: tree.Call) -> None:
         hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
         message = f"unknown function '{node.name}'"
-        if node.name in FAMILIES:
+        if node.name in FAMILIES and node.name not in ELSEWHERE:
             message = f"'{node.name}' is a distribution, and no function"
-            hint = f"A param is drawn from it: `param a ~ {node.name}(...)`; a private type: `type c[k] ~ {node.name}(...)`."
+            hint = f"Draw a param from it, `param a ~ {node.name}(...)`, or a type, `type c[k] ~ {node.name}(...)`."
         self._error("M013", message, self.names.word(node, node.name), hint)
 
     def _statistic(self, node: tree.Call, scope: Scope) -> Any:

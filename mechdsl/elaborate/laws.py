@@ -21,7 +21,9 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import FAMILIES, Distribution, DistributionError, Family
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
+from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Folder, entry_text
+from mechdsl.elaborate.wording import here
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Letter, Quantity, derivative, entries, quantities, rename_letters
@@ -46,14 +48,16 @@ class Laws:
         laws = self._all(name, node, letters)
         if laws is None:
             return None
-        for law in laws:
+        sets = tuple(a.index_set for a in letters)
+        for law, place in zip(laws, np.ndindex(*(len(s) for s in sets)), strict=True):
             if not law.bounded:
-                self._error(
-                    "M041",
-                    f"the support of '{name}' is not finite: {law}",
-                    node,
-                    "Truncate it: normal(m, s) on [a, b]. The highest cost enters every payment.",
-                )
+                entry = entry_text(name, [s.labels[j] for s, j in zip(sets, place, strict=True)])
+                message = f"the support of {entry} is not finite: it is drawn from {law}"
+                hint = "Truncate it, `... on [a, b]` with finite ends: the highest cost enters the payments."
+                stated = entry_node(node, sets, place)
+                if isinstance(stated, tree.Truncated):
+                    hint = "Give it finite ends: the highest cost enters the payments."
+                self._error("M041", message, stated.support if isinstance(stated, tree.Truncated) else stated, hint)
                 return None
         return laws
 
@@ -101,7 +105,8 @@ class Laws:
         table: np.ndarray[Any, Any],
     ) -> None:
         if len(at) == len(letters):
-            self._error("M032", f"'{name}' has no further index to map", node, "Write one distribution.")
+            message = f"'{self._entry(name, letters, at)}' has one distribution, here stands a map"
+            self._error("M032", message, node, "Write one distribution, or declare it with an index.")
             return
         index_set = letters[len(at)].index_set
         seen: set[str] = set()
@@ -110,19 +115,28 @@ class Laws:
             if label not in index_set.labels:
                 self._error(
                     "M031",
-                    f"{index_set.name} has no label '{label}'",
+                    f"{index_set.name} has no label '{label}', so {self._entry(name, letters, at, label)} is no entry",
                     label_node,
                     did_you_mean(label, index_set.labels),
                 )
             elif label in seen:
-                self._error("M039", f"{entry_text(name, [label])} is given twice", label_node, "Remove one of the two.")
+                message = f"{self._entry(name, letters, at, label)} is given twice"
+                self._error("M039", message, label_node, "Remove one of the two.")
             else:
                 seen.add(label)
                 self._fill(name, value, letters, (*at, index_set.position(label)), table)
         missing = [label for label in index_set.labels if label not in seen]
-        if missing:
-            names = ", ".join(entry_text(name, [label]) for label in missing[:5])
-            self._error("M030", f"no distribution for {names}", node, f"Every label of {index_set.name} needs one.")
+        unknown = sum(label_text(label) not in index_set.labels for label, _ in node.entries)
+        if len(missing) > unknown:  # a misspelt label is one mistake, not two
+            names = ", ".join(self._entry(name, letters, at, label) for label in missing[:5])
+            more = ", ..." if len(missing) > 5 else ""
+            hint = f"Every label of {index_set.name} needs one."
+            self._error("M030", f"no distribution for {names}{more}", node, hint)
+
+    @staticmethod
+    def _entry(name: str, letters: tuple[Letter, ...], at: tuple[int, ...], *labels: str) -> str:
+        fixed = [a.index_set.labels[j] for a, j in zip(letters, at, strict=False)]
+        return entry_text(name, [*fixed, *labels])
 
     # ------------------------------------------------------------------- one distribution expression, all labels
 
@@ -130,11 +144,15 @@ class Laws:
         """The call with its arguments evaluated over the letters not fixed, ready to be built at each label."""
         call = node.distribution if isinstance(node, tree.Truncated) else node
         if not isinstance(call, tree.Call):
-            self._error("M012", "a distribution is expected here", node, f"Known here: {', '.join(FAMILIES)}.")
+            hint = f"Known here: {', '.join(FAMILIES)}."
+            if isinstance(node, tree.Number | tree.Name | tree.Subscript):
+                hint = f"What is known for certain is point(v). {hint}"
+            self._error("M012", "a distribution is expected here", node, hint)
             return None
         family = FAMILIES.get(call.name)
         if family is None:
-            self._error("M012", f"unknown distribution '{call.name}'", call, did_you_mean(call.name, FAMILIES))
+            place = self.names.word(call, call.name)
+            self._error("M012", f"unknown distribution '{call.name}'", place, did_you_mean(call.name, FAMILIES))
             return None
         ends: list[Array] = []
         if isinstance(node, tree.Truncated):
@@ -153,10 +171,8 @@ class Laws:
         plain = [a for a in call.arguments if a.name is None and a.key is None]
         if len(plain) != len(call.arguments) or len(plain) != len(family.parameters):
             count = len(family.parameters)
-            stated = f"{call.name}({', '.join(family.parameters)})"
-            self._error(
-                "M040", f"{call.name} takes {count} argument{'s' if count != 1 else ''}: {stated}", call, family.doc
-            )
+            message = f"{call.name} takes {count} argument{'s' if count != 1 else ''}, {here(len(call.arguments))}"
+            self._error("M040", message, call, f"Write {call.name}({', '.join(family.parameters)}): {family.doc}.")
             return None
         found = [self._number(a.value, letters, fixed) for a in plain]
         values = [v for v in found if v is not None]
@@ -165,8 +181,8 @@ class Laws:
     def _parts(self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed) -> _Arguments | None:
         """`mixture(0.3: D1, 0.7: D2)`: weights and distributions."""
         if not call.arguments or any(a.key is None for a in call.arguments):
-            hint = f"{call.name}(0.3: uniform(0, 1), 0.7: uniform(1, 2))."
-            self._error("M040", f"{call.name} takes pairs weight: distribution", call, hint)
+            hint = f"Write {call.name}(0.3: uniform(0, 1), 0.7: uniform(1, 2)), say."
+            self._error("M040", f"{call.name} takes pairs, weight: distribution", call, hint)
             return None
         weights = [self._number(a.key, letters, fixed) for a in call.arguments if a.key is not None]
         parts = [self._blueprint(a.value, letters, fixed) for a in call.arguments]
@@ -189,7 +205,7 @@ class Laws:
         argument = call.arguments[0] if len(call.arguments) == 1 else None
         if argument is None or not isinstance(argument.key, tree.Name):
             message = f"{call.name} takes a variable and an expression in it"
-            self._error("M040", message, call, f"{call.name}(c: 1 + c) on [0, 1].")
+            self._error("M040", message, call, f"Write {call.name}(c: 1 + c) on [0, 1], say.")
             return None
         variable = Quantity(argument.key.id, (), _VARIABLE)
         scope = Scope({a.name: a for a in letters}, DATA | {_VARIABLE}, "a distribution")
@@ -215,22 +231,26 @@ class Laws:
             hint = f'Write {call.name}("costs.csv", column = "cost").'
             self._error("M040", f"{call.name} takes a file and a column", call, hint)
             return None
-        text = self.folder.open(name.value, call.span)
+        text = self.folder.open(name.value, name.span)
         if isinstance(text, Diagnostic):
             self.diagnostics.append(text)
             return None
         word = None if column is None else label_text(column)
-        numbers = self._column(text, name.value, word, call)
+        numbers = self._column(text, name.value, word, column or name)
         label = f'{call.name}("{name.value}"' + (f', column = "{word}")' if word is not None else ")")
         return None if numbers is None else lambda place: (tuple(numbers), label)
 
-    def _column(self, text: str, file: str, column: str | None, call: tree.Call) -> Array | None:
+    def _column(self, text: str, file: str, column: str | None, node: tree.Node) -> Array | None:
         rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
         header = [cell.strip() for cell in rows[0]] if rows else []
         if column is None and len(header) == 1:
             column = header[0]
-        if column is None or column not in header:
-            self._error("M082", f"'{file}' has no column '{column or ''}'", call, did_you_mean(column or "", header))
+        if column is None:
+            hint = f"Say which, column = ...; it has {', '.join(header)}." if header else "Correct the file."
+            self._error("M082", f"'{file}' has {len(header) or 'no'} columns, and one is wanted", node, hint)
+            return None
+        if column not in header:
+            self._error("M082", f"'{file}' has no column '{column}'", node, did_you_mean(column, header))
             return None
         place = header.index(column)
         numbers = []
@@ -238,9 +258,8 @@ class Laws:
             try:
                 numbers.append(float(row[place]))
             except (ValueError, IndexError):
-                self._error(
-                    "M082", f"in '{file}', line {line}: no number in column '{column}'", call, "Correct the file."
-                )
+                message = f"in '{file}', line {line}: no number in column '{column}'"
+                self._error("M082", message, node, "Correct the file.")
                 return None
         return np.array(numbers)
 
@@ -281,8 +300,8 @@ class Laws:
             self._error("M040", error.message, node, error.hint)
             return None
 
-    def _error(self, code: str, message: str, node: tree.Node, hint: str) -> None:
-        self.diagnostics.append(Diagnostic(code, message, node.span, hint))
+    def _error(self, code: str, message: str, place: tree.Node | Span, hint: str) -> None:
+        self.diagnostics.append(Diagnostic(code, message, place if isinstance(place, Span) else place.span, hint))
 
 
 _VARIABLE = "density variable"
@@ -335,6 +354,18 @@ class _WithVariable:
 
     def known(self) -> tuple[str, ...]:
         return (str(self.variable.name), *self.names.known())
+
+    def as_declared(self, name: str) -> str:
+        return name if name == self.variable.name else self.names.as_declared(name)
+
+    def elsewhere(self, name: str) -> str | None:
+        return self.names.elsewhere(name)
+
+    def letter_remedy(self, name: str) -> str:
+        return self.names.letter_remedy(name)
+
+    def word(self, node: tree.Node, word: str) -> Span:
+        return self.names.word(node, word)
 
 
 def _density_formula(

@@ -57,7 +57,6 @@ class RegimeNames:
     lets_found: dict[str, tuple[tuple[Letter, ...], sp.Expr, int] | None] = field(default_factory=dict)
     _laws: dict[str, tuple[Distribution, ...] | None] = field(default_factory=dict)
     _in_progress: list[str] = field(default_factory=list)
-    _sets_in_progress: list[str] = field(default_factory=list)
     statistics: dict[Quantity, Array] = field(default_factory=dict)
     tables: Tables = field(init=False)
 
@@ -193,17 +192,20 @@ class RegimeNames:
             return self.index_set(found.statement.domain.id)
         return None
 
-    def enter(self, name: str, in_progress: list[str] | None = None) -> bool:
+    def enter(self, name: str, in_progress: list[str] | None = None, place: Span | None = None) -> bool:
         """Mark `name` as being worked out; a second entry is a cycle, reported at its declaration."""
         path = self._in_progress if in_progress is None else in_progress
         if name not in path:
             path.append(name)
             return True
         cycle = " -> ".join([*path[path.index(name) :], name])
-        declared = self.set_statements[name] if name in self.set_statements else self.declared[name].statement
         hint = "Break the cycle: one of these must not use the next."
-        self.error("M019", f"'{name}' is defined through itself: {cycle}", self.word(declared, name), hint)
+        word = name.removeprefix("index set ")
+        self.error("M019", f"'{word}' is defined through itself: {cycle}", place or self._declared_at(name), hint)
         return False
+
+    def _declared_at(self, name: str) -> Span:
+        return self.word(self.declared[name].statement, name)
 
     def leave(self, name: str) -> None:
         self._in_progress.remove(name)
@@ -215,10 +217,11 @@ class RegimeNames:
             statement = self.set_statements.get(name)
             if statement is None:
                 return None
-            if not self.enter(name, self._sets_in_progress):
+            key, in_progress = f"index set {name}", self.tables.in_progress  # a param may have the same name
+            if not self.enter(key, in_progress, self.word(statement, name)):
                 return None
             self.sets_found[name] = self._make_set(statement)
-            self._sets_in_progress.remove(name)
+            in_progress.remove(key)
         return self.sets_found[name]
 
     def _make_set(self, statement: tree.IndexStatement) -> IndexSet | None:
@@ -236,9 +239,9 @@ class RegimeNames:
         if first is None or last is None:
             return None
         if first != int(first) or last != int(last):
-            node = members.first if first != int(first) else members.last
-            message = f"an index set runs over whole numbers, and {number_text(last if node is members.last else first)} is none"
-            self.error("M032", message, node, "Write 1..N with whole ends.")
+            end, value = (members.first, first) if first != int(first) else (members.last, last)
+            message = f"an index set runs over whole numbers, and {number_text(value)} is none"
+            self.error("M032", message, end, "Write 1..N with whole ends.")
             return None
         if last < first:
             self.error(
@@ -360,7 +363,9 @@ class RegimeNames:
         """Positions of an addressed entry (`mu.video.text`), or None after reporting."""
         name = str(quantity.name)
         if len(labels) > len(quantity.sets):
-            self.error("M020", too_many_labels(quantity, len(labels)), node, f"It is declared as {self.as_declared(name)}.")
+            self.error(
+                "M020", too_many_labels(quantity, len(labels)), node, f"It is declared as {self.as_declared(name)}."
+            )
             return None
         for label, index_set in zip(labels, quantity.sets, strict=False):
             if label not in index_set.labels:

@@ -23,10 +23,9 @@ _PIECE = re.compile(r'"[^"\r\n]*"|#[^\r\n]*|\w+')
 
 
 def word_span(source: Source, within: Span, word: str) -> Span:
-    """Where `word` first stands inside `within`, strings and comments apart; `within` itself where it does not.
+    """Where a word first stands inside `within`, strings and comments apart; `within` itself where it does not.
 
-    Args:
-        word: a name in its one spelling; `ρ` is found for `rho`.
+    The word is a name in its one spelling: `ρ` is found for `rho`.
     """
     for found in _PIECE.finditer(source.text, within.start, within.end):
         if canonical_name(found[0]) == word:

@@ -14,9 +14,11 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, unresolved
 from mechdsl.elaborate.names import TARGETED, Declared, RegimeNames
+from mechdsl.elaborate.places import walk
 from mechdsl.elaborate.reports import report_tables
 from mechdsl.elaborate.tables import Override
 from mechdsl.elaborate.values import entry_text
+from mechdsl.elaborate.wording import ROLES, here, number_text
 from mechdsl.errors import did_you_mean
 from mechdsl.formula import Letter, Quantity, quantities
 from mechdsl.market import (
@@ -123,12 +125,13 @@ class RegimeBuilder:
             if again and again != tuple(a.name for a in letters):
                 self.names.error(
                     "M021",
-                    f"layer '{name}' is indexed by [{', '.join(a.name for a in letters)}] elsewhere",
+                    f"layer '{name}' is declared as {entry_text(name, [a.name for a in letters])} elsewhere",
                     part.target,
-                    "",
+                    "Naming a layer again adds to it: use the same letters, or leave them out.",
                 )
         scope = Scope({a.name: a for a in letters})
         found: dict[str, sp.Expr] = {}
+        lines: dict[str, int] = {}
         represents: str | None = None
         signals = []
         resolver = Resolver(self.names, self.names.diagnostics)
@@ -139,20 +142,12 @@ class RegimeBuilder:
                 ):
                     word = type(item).__name__.removesuffix("Statement").lower()
                     formula = resolver.formula(item.value, scope)
-                    if word in found:
-                        self.names.error(
-                            "M011", f"layer '{name}' already has a {word}", item, "Write one formula for the whole."
-                        )
+                    self._once(name, word, item, lines)
                     found[word] = formula
                 case tree.RepresentsStatement():
                     represents = item.layer.id
-                    if represents not in self._layer_names():
-                        self.names.error(
-                            "M016",
-                            f"unknown layer '{represents}'",
-                            item.layer,
-                            did_you_mean(represents, self._layer_names()),
-                        )
+                    self._once(name, "represents", item, lines)
+                    self._known_layer(item.layer)
                 case tree.SignalStatement():
                     signal = self._signal(item, letters)
                     signals += [] if signal is None else [signal]
@@ -170,6 +165,20 @@ class RegimeBuilder:
             parts[0].span,
         )
 
+    def _once(self, layer: str, word: str, item: tree.Node, lines: dict[str, int]) -> None:
+        """A layer has one cost, one value, ...; a second is a mistake."""
+        if word in lines:
+            hint = "A layer represents one layer." if word == "represents" else "Write one formula for the whole."
+            article = "represents another" if word == "represents" else f"has {'an' if word[0] == 'o' else 'a'} {word}"
+            message = f"layer '{layer}' already {article}, in line {lines[word]}"
+            self.names.error("M011", message, item, hint)
+        lines.setdefault(word, item.span.line)
+
+    def _known_layer(self, node: tree.Name) -> None:
+        names = self._layer_names()
+        if node.id not in names:
+            self.names.error("M016", f"unknown layer '{node.id}'", node, did_you_mean(node.id, names))
+
     def _layer_names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(s.target.name for s in self.names.statements if isinstance(s, tree.LayerStatement)))
 
@@ -182,16 +191,19 @@ class RegimeBuilder:
         noises = [t for t in terms if isinstance(t, tree.Call) and t.name == "noise"]
         if len(noises) != 1:
             self.names.error(
-                "M057",
-                "a signal is a sum with one noise(variance = ...) in it",
+                "M056",
+                f"a signal is a sum with one noise(variance = ...) in it, {here(len(noises))}",
                 item.value,
-                "Write: signal s[i] = theta + noise(variance = 1 / e[i]).",
+                "Write signal s[i] = theta + noise(variance = 1 / e[i]), say.",
             )
             return None
         arguments = noises[0].arguments
         if len(arguments) != 1 or arguments[0].name not in ("variance", "precision"):
             self.names.error(
-                "M057", "noise takes a variance or a precision", noises[0], "Write noise(variance = 1 / e[i])."
+                "M056",
+                "noise takes a variance or a precision, by name",
+                noises[0],
+                "Write noise(variance = 1 / e[i]) or noise(precision = e[i]).",
             )
             return None
         resolver = Resolver(self.names, self.names.diagnostics)
@@ -203,22 +215,19 @@ class RegimeBuilder:
 
     def _contracts(self, layers: tuple[Layer, ...]) -> tuple[Contract, ...]:
         contracts = []
-        names = self._layer_names()
         for statement in self.names.statements:
             if not isinstance(statement, tree.ContractStatement):
                 continue
-            for node in (statement.payer, statement.provider):
-                if node.id not in names:
-                    self.names.error("M016", f"unknown layer '{node.id}'", node, did_you_mean(node.id, names))
+            self._known_layer(statement.payer)
+            self._known_layer(statement.provider)
             letters = self.names.letters(statement.letters) or ()
             provider = next((layer for layer in layers if layer.name == statement.provider.id), None)
             scope = Scope({a.name: a for a in (*letters, *(provider.letters if provider else ()))})
             arguments = {}
             for argument in statement.kind.arguments:
                 if argument.name is None or argument.key is not None:
-                    self.names.error(
-                        "M013", f"the arguments of {statement.kind.name} are named", argument, "Write name = value."
-                    )
+                    message = f"the arguments of a contract are named: {statement.kind.name}(name = value)"
+                    self.names.error("M013", message, argument, "Name it, as in direct(payment = randomized).")
                     continue
                 word = argument.value
                 if isinstance(word, tree.Name) and self.names.kind(word.id) is None and word.id not in scope.letters:
@@ -243,14 +252,12 @@ class RegimeBuilder:
             if not isinstance(statement, tree.ObjectiveStatement):
                 continue
             layer = next((one for one in layers if one.name == statement.layer.id), None)
-            if layer is None:
-                self.names.error(
-                    "M016",
-                    f"unknown layer '{statement.layer.id}'",
-                    statement.layer,
-                    did_you_mean(statement.layer.id, self._layer_names()),
-                )
+            self._known_layer(statement.layer)
             goal = statement.goal
+            if isinstance(goal, tree.Name) and goal.id not in GOALS and self.names.kind(goal.id) is None:
+                hint = did_you_mean(goal.id, GOALS) + " An expression may stand here too."
+                self.names.error("M010", f"unknown goal '{goal.id}'", goal, hint)
+                goal = tree.Name(goal.span, GOALS[0])
             word = isinstance(goal, tree.Name) and goal.id in GOALS and self.names.kind(goal.id) is None
             letters = {a.name: a for a in layer.letters} if layer else {}
             value = (
@@ -259,12 +266,10 @@ class RegimeBuilder:
                 else Resolver(self.names, self.names.diagnostics).formula(goal, Scope(letters))
             )
             if found:
-                self.names.error(
-                    "M052",
-                    "a regime has one objective, this is the second",
-                    statement,
-                    "Put each in a regime of its own: regime NAME { objective ... }.",
-                )
+                line = found[0].span.line if found[0].span else 0
+                message = f"a regime has one objective, this is the second (the first stands in line {line})"
+                hint = "Put each in a regime of its own: regime NAME { objective ... }."
+                self.names.error("M052", message, statement, hint)
             found.append(Objective(statement.layer.id, statement.sense, value, statement.span))
         return tuple(found)
 
@@ -294,12 +299,10 @@ class RegimeBuilder:
         if values[0] is not None and values[1] is not None and bool((values[0] > values[1]).any()):
             place = tuple(int(j) for j in np.argwhere(values[0] > values[1])[0])
             labels = [a.index_set.labels[j] for a, j in zip(letters, place, strict=True)]
-            self.names.error(
-                "M034",
-                f"no value is allowed for {entry_text(statement.target.name, labels)}: its bounds exclude each other",
-                statement,
-                "Exchange the bounds.",
-            )
+            low, high = (number_text(float(v[place])) for v in values if v is not None)
+            entry = entry_text(statement.target.name, labels)
+            message = f"no value is allowed for {entry}: its lower bound {low} is above its upper bound {high}"
+            self.names.error("M034", message, statement.domain, "Exchange the bounds, or correct one.")
 
     def _commons(self, declarations: Mapping[str, Declaration]) -> tuple[Common, ...]:
         found = []
@@ -327,17 +330,16 @@ class RegimeBuilder:
 
     def _constraints(self) -> tuple[Constraint, ...]:
         found: list[Constraint] = []
+        lines: dict[str, int] = {}
         for statement in self.names.statements:
             if not isinstance(statement, tree.ConstraintStatement):
                 continue
             name = statement.target.name
-            if name in {c.name for c in found}:
-                self.names.error(
-                    "M011",
-                    f"'{name}' is already a constraint",
-                    statement.target,
-                    "Give the second a name: constraint NAME[k]: ...",
-                )
+            if name in lines:
+                message = f"'{name}' is already a constraint, in line {lines[name]}"
+                hint = "Give the second a name of its own: `constraint NAME[k]: ...`."
+                self.names.error("M011", message, statement.target, hint)
+            lines.setdefault(name, statement.span.line)
             letters = self.names.letters(statement.target.letters)
             if letters is None:
                 continue
@@ -346,36 +348,41 @@ class RegimeBuilder:
             where = sp.true if statement.where is None else resolver.condition(statement.where, scope)
             left, right = resolver.formula(statement.left, scope), resolver.formula(statement.right, scope)
             if not any(unresolved(side) or quantities(side, "decision") for side in (left, right)):
-                self.names.error(
-                    "M057",
-                    f"'{name}' binds no decision",
-                    statement,
-                    "A constraint must contain something that is chosen.",
-                )
-            for side in (left, right):
+                hint = "Use what is chosen in it; what a param must satisfy is its range, `param d in [1, inf)`."
+                self.names.error("M057", f"'{name}' binds no decision", statement, hint)
+            for node, side in ((statement.left, left), (statement.right, right)):
                 for quantity in sorted(quantities(side, "type"), key=str):
-                    self.names.error(
-                        "M042",
-                        f"'{name}' depends on the private type '{quantity.name}'",
-                        statement,
-                        "What must be met is known; types enter costs.",
-                    )
+                    self._type_in_a_constraint(name, node, quantity)
             found.append(Constraint(name, letters, left, statement.relation, right, where, statement.doc or ""))
         return tuple(found)
 
+    def _type_in_a_constraint(self, name: str, node: tree.Expression, quantity: Quantity) -> None:
+        """M042, at the type itself or at the `let` that hides it."""
+        hiding = {n for n, let in self.names.lets_found.items() if let is not None and quantity in quantities(let[1])}
+        place = next((n for n in walk(node) if _named(n) in {quantity.name, *hiding}), node)
+        message = f"'{name}' depends on the private type '{quantity.name}'"
+        known = self.names.as_declared(str(quantity.name))
+        hint = f"What must be met is the same for every type: use what is known of it, mean({known}) or upper({known})."
+        self.names.error("M042", message, place, hint)
+
     def _check_overrides(self) -> None:
-        params = tuple(n for n, d in self.names.declared.items() if d.kind == "param")
         for statement in self.names.body:
-            if isinstance(statement, tree.SetStatement) and statement.name.id not in params:
-                self.names.error(
-                    "M010",
-                    f"'{statement.name.id}' is no param",
-                    statement.name,
-                    did_you_mean(statement.name.id, params),
-                )
+            if isinstance(statement, tree.SetStatement):
+                self._check_param(statement.name.id, statement.name)
         for given in self.names.overrides:
-            if given.name not in params:
-                self.names.error("M010", f"'{given.name}' is no param", None, did_you_mean(given.name, params))
+            self._check_param(given.name, None)
+
+    def _check_param(self, name: str, place: tree.Node | None) -> None:
+        kind = self.names.kind(name)
+        if kind != "param":
+            params = tuple(n for n, d in self.names.declared.items() if d.kind == "param")
+            what = "" if kind is None else f" but {ROLES[kind]}"
+            self.names.error("M010", f"'{name}' is no param{what}", place, did_you_mean(name, params))
+
+
+def _named(node: tree.Node) -> str | None:
+    """What a node refers to by name."""
+    return node.id if isinstance(node, tree.Name) else node.name if isinstance(node, tree.Subscript) else None
 
 
 def _summands(node: tree.Expression) -> list[tree.Expression]:

@@ -10,10 +10,11 @@ from types import MappingProxyType
 import numpy as np
 
 from mechdsl import syntax_tree as tree
+from mechdsl.distributions import Distribution
 from mechdsl.elaborate.names import RegimeNames
 from mechdsl.elaborate.tables import Override, Stated, entry_name
 from mechdsl.elaborate.wording import ROLES, number_text
-from mechdsl.errors import did_you_mean
+from mechdsl.errors import Span, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 from mechdsl.market import Declaration
@@ -53,7 +54,9 @@ def _from_the_file(
         quantity = types.get(name)
         if name in lines:
             message = f"a report of '{name}' is already given, in line {lines[name]}"
-            names.error("M011", message, statement.name, "Keep one of the two; a regime may have its own if the file has none.")
+            names.error(
+                "M011", message, statement.name, "Keep one of the two; a regime may have its own if the file has none."
+            )
             continue
         lines[name] = statement.span.line
         if quantity is None:
@@ -93,14 +96,21 @@ def _enter(
 
 
 def _check_support(names: RegimeNames, table: Array, stated: Stated) -> None:
+    """Every report within its support; entries that one number gives are one mistake."""
     quantity = stated.quantity
-    for law, place in zip(names.laws(str(quantity.name)), np.ndindex(*quantity.shape), strict=True):
-        value = float(table[place])
-        if not np.isnan(value) and not law.lower <= value <= law.upper:
-            support = f"[{number_text(law.lower)}, {number_text(law.upper)}]"
-            message = f"the report {entry_name(quantity, place)} = {number_text(value)} is outside its support {support}"
-            hint = f"It is drawn from {law}: report a value that can occur."
-            names.error("M038", message, stated.node(place), hint)
+    places = zip(names.laws(str(quantity.name)), np.ndindex(*quantity.shape), strict=True)
+    outside = [(law, at) for law, at in places if table[at] < law.lower or table[at] > law.upper]
+    by_node: dict[Span | None, list[tuple[Distribution, tuple[int, ...]]]] = {}
+    for law, at in outside:
+        node = stated.node(at)
+        by_node.setdefault(node.span if node else None, []).append((law, at))
+    for span, found in by_node.items():
+        law, at = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        entry = f"{entry_name(quantity, at)} = {number_text(float(table[at]))}{more}"
+        support = f"[{number_text(law.lower)}, {number_text(law.upper)}]"
+        hint = f"It is drawn from {law}: report a value that can occur."
+        names.error("M038", f"the report {entry} is outside its support {support}", span, hint)
 
 
 def _check_complete(names: RegimeNames, tables: Mapping[Quantity, Array]) -> None:

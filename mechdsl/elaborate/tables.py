@@ -21,6 +21,7 @@ from mechdsl.elaborate.laws import Laws
 from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Reader, entry_text
 from mechdsl.elaborate.wording import number_text
+from mechdsl.errors import did_you_mean
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Letter, Quantity, quantities, rename_letters
 
@@ -45,7 +46,7 @@ class Tables:
 
     names: RegimeNames
     _data: dict[str, Array | None] = field(default_factory=dict)
-    _in_progress: list[str] = field(default_factory=list)
+    in_progress: list[str] = field(default_factory=list)
 
     def known(self) -> dict[Quantity, Array]:
         """Every table worked out so far, by quantity."""
@@ -59,10 +60,10 @@ class Tables:
     def data(self, name: str) -> Array | None:
         """The values of a param, overrides applied, every entry checked; None where anything is wrong."""
         if name not in self._data:
-            if not self.names.enter(name, self._in_progress):
+            if not self.names.enter(name, self.in_progress):
                 return None
             self._data[name] = self._make_data(name)
-            self._in_progress.remove(name)
+            self.in_progress.remove(name)
         return self._data[name]
 
     def _make_data(self, name: str) -> Array | None:
@@ -85,13 +86,7 @@ class Tables:
             if override.labels:
                 complete &= self._set_entry(table, override, reader, stated)
         for given in outer:
-            place = self.names.place(quantity, given.labels, None)
-            complete &= place is not None
-            if place is not None:
-                stated.add(place, None)
-                table[place] = (
-                    given.value if self.names.index_valued(quantity) is None else self._label_position(quantity, given)
-                )
+            complete &= self._override(table, given, stated)
         self._check_values(table, stated, complete)
         table.setflags(write=False)
         return table if complete else None
@@ -107,9 +102,23 @@ class Tables:
         stated.add(place, override.value)
         return reader.enter(override.value, place, table)
 
-    @staticmethod
-    def _label_position(quantity: Quantity, override: Override) -> float:
-        return override.value - 1 if quantity.domain.upper >= override.value - 1 else np.nan
+    def _override(self, table: Array, given: Override, stated: Stated) -> bool:
+        """Enter a value from outside; for a param that takes labels the number is the label."""
+        place = self.names.place(stated.quantity, given.labels, None)
+        if place is None:
+            return False
+        stated.add(place, None)
+        values_in = self.names.index_valued(stated.quantity)
+        if values_in is None:
+            table[place] = given.value
+            return True
+        label = number_text(given.value)
+        if label not in values_in.labels:
+            message = f"{values_in.name} has no label '{label}', which '{given.name}' is given from outside the file"
+            self.names.error("M015", message, None, did_you_mean(label, values_in.labels))
+            return False
+        table[place] = values_in.position(label)
+        return True
 
     def reader(self, name: str, quantity: Quantity, letters: tuple[Letter, ...]) -> Reader:
         def number(node: tree.Expression, at: tuple[int, ...]) -> Array | None:
@@ -176,8 +185,10 @@ class Tables:
         bad = np.isinf(table) | (np.isnan(table) & complete)
         if bad.any():
             place = _first(bad)
-            what = "is infinite" if np.isinf(table[place]) else "has no value: what it is set to is not a real number"
-            hint = "Every value must be a finite number."
+            what = "is infinite" if np.isinf(table[place]) else "is set to what is not a real number"
+            hint = "Every value must be a finite number, of at most 1.8e308 in size."
+            if np.isnan(table[place]):
+                hint = "Roots and logarithms are of numbers that are not negative, and a divisor is not zero."
             self.names.error("M033", f"{entry_name(quantity, place)} {what}", stated.node(place), hint)
         if self.names.index_valued(quantity) is not None:
             return
@@ -188,10 +199,11 @@ class Tables:
         if outside.any():
             place, count = _first(outside), int(outside.sum())
             more = f" (and {count - 1} more)" if count > 1 else ""
-            value = number_text(float(table[place]))
-            message = f"{entry_name(quantity, place)} = {value}{more} is outside its declared range {domain}"
-            hint = "Correct the value, or the range in the declaration."
-            self.names.error("M034", message, stated.node(place), hint)
+            node = stated.node(place)
+            whence = ", given from outside the file," if node is None else ""
+            value = f"{number_text(float(table[place]))}{more}{whence}"
+            message = f"{entry_name(quantity, place)} = {value} is outside its declared range {domain}"
+            self.names.error("M034", message, node, "Correct the value, or the range in the declaration.")
 
 
 @dataclass(frozen=True, slots=True)

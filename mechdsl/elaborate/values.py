@@ -62,7 +62,7 @@ class Folder:
         if not target.is_file():
             near = (
                 did_you_mean(name, (p.name for p in itertools.islice(root.glob("*.csv"), 50)))
-                or "It has no csv file at all."
+                or "That folder holds no csv file."
             )
             return Diagnostic("M080", f"there is no file '{name}' in the folder of the market", span, near)
         if target.stat().st_size > MAX_CSV_BYTES:
@@ -133,8 +133,12 @@ class Reader:
     def _too_deep(self, node: tree.Mapping | tree.Sequence, at: tuple[int, ...]) -> None:
         """A map or list where one number belongs; said of the first alone, for the others are the same mistake."""
         if not self.too_deep:
-            indexed = f"is indexed by {_sets_text(self.sets)} alone" if self.sets else "has no index: declare it with one"
-            message = f"{self._entry(at)} is one number, here stands a {_kind(node)}"
+            indexed = (
+                f"is indexed by {_sets_text(self.sets)} alone"
+                if self.sets
+                else f"has no index: declare it with one, as in {self.name}[k]"
+            )
+            message = f"'{self._entry(at)}' is one number, here stands a {_kind(node)}"
             self._error("M032", message, node.span, f"'{self.name}' {indexed}.")
         self.too_deep.append(at)
 
@@ -177,7 +181,7 @@ class Reader:
         if len(node.items) != len(index_set):
             self._error(
                 "M032",
-                f"{self._entry(at)} needs {len(index_set)} values, one for each of {index_set.name}; the list "
+                f"'{self._entry(at)}' needs {len(index_set)} values, one for each of {index_set.name}; the list "
                 f"has {len(node.items)}",
                 node.span,
                 f"In order: {_some(index_set.labels)}.",
@@ -194,7 +198,9 @@ class Reader:
         name = plain[0].value if len(plain) == 1 else None
         if not isinstance(name, tree.String) or not (column is None or isinstance(column, tree.String | tree.Name)):
             self._error(
-                "M082", "csv takes the name of a file, and perhaps a column", node.span,
+                "M082",
+                "csv takes the name of a file, and perhaps a column",
+                node.span,
                 'Write csv("mu.csv"), or csv("mu.csv", column = "value").',
             )
             return
@@ -230,7 +236,8 @@ class Reader:
             place = tuple(s.position(label) for s, label in zip(sets, cell.labels, strict=True))
             value = self._cell_value(cell.text)
             if value is None:
-                problems.append(f"{where}: '{cell.text}' is no number for {self._entry(at, *cell.labels)}")
+                what = f"label of {self.values_in.name}" if self.values_in else "finite number"
+                problems.append(f"{where}: '{cell.text}' is no {what}, for {self._entry(at, *cell.labels)}")
             elif place in seen:
                 problems.append(f"{where}: {self._entry(at, *cell.labels)} is given twice")
             else:
@@ -250,9 +257,10 @@ class Reader:
         if self.values_in is not None:
             return float(self.values_in.position(text)) if text in self.values_in.labels else None
         try:
-            return float(text)
+            number = float(text)
         except ValueError:
             return None
+        return number if math.isfinite(number) else None
 
     # ------------------------------------------------------------------------------------------------------ messages
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mechdsl import syntax_tree as tree
-from mechdsl.errors import Diagnostic, did_you_mean
+from mechdsl.elaborate.names import too_many_labels
+from mechdsl.elaborate.places import walk, word_span
+from mechdsl.elaborate.wording import ROLES
+from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.market import Market
 
 __all__ = ["OUTCOME_WORDS", "claim_mistakes", "experiment_mistakes", "repeated_names"]
@@ -22,12 +25,13 @@ def repeated_names(file: tree.File) -> Iterator[Diagnostic]:
     for extra in markets[1:]:
         yield Diagnostic("M050", "a file states one market, this is the second", extra.span, "Use a file for each.")
     for kind in (tree.RegimeStatement, tree.ClaimStatement, tree.ExperimentStatement):
-        seen: set[str] = set()
+        lines: dict[str, int] = {}
         for node in (s.name for s in file.statements if isinstance(s, kind)):
-            if node.id in seen:
+            if node.id in lines:
                 word = kind.__name__.removesuffix("Statement").lower()
-                yield Diagnostic("M011", f"{word} '{node.id}' is defined twice", node.span, "Rename one of them.")
-            seen.add(node.id)
+                message = f"{word} '{node.id}' is already defined, in line {lines[node.id]}"
+                yield Diagnostic("M011", message, node.span, "Rename one of the two.")
+            lines.setdefault(node.id, node.span.line)
 
 
 def claim_mistakes(
@@ -35,27 +39,11 @@ def claim_mistakes(
 ) -> Iterator[Diagnostic]:
     """Claims speak of regimes (and layers) that exist."""
     known = (*regimes, *layers)
-    operands = (operand for claim in claims for part in claim.parts for operand in part.operands)
-    for call in (call for operand in operands for call in _calls(operand) if call.name in OUTCOME_WORDS):
+    calls = (node for claim in claims for node in walk(claim.parts) if isinstance(node, tree.Call))
+    for call in (call for call in calls if call.name in OUTCOME_WORDS):
         for name in (a.value for a in call.arguments if isinstance(a.value, tree.Name)):
             if name.id not in known:
                 yield Diagnostic("M017", f"unknown regime '{name.id}'", name.span, did_you_mean(name.id, regimes))
-
-
-def _calls(node: object) -> list[tree.Call]:
-    """Every call in an expression."""
-    children: Sequence[object] = ()
-    match node:
-        case tree.Call():
-            children = [a.value for a in node.arguments]
-        case tree.Binary():
-            children = [node.left, node.right]
-        case tree.Unary():
-            children = [node.operand]
-        case tree.Aggregate():
-            children = [node.body]
-    found = [node] if isinstance(node, tree.Call) else []
-    return [*found, *(call for child in children for call in _calls(child))]
 
 
 def experiment_mistakes(
@@ -74,14 +62,20 @@ def experiment_mistakes(
 
 def _axis_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
     name, *labels = axis.path
+
+    def at(word: str) -> Span:
+        return word_span(market.source, axis.span, word)
+
     params = tuple(n for n, d in market.declarations.items() if d.quantity.role == "param")
     if name not in params:
-        yield Diagnostic("M010", f"'{name}' is no param", axis.span, did_you_mean(name, params))
+        what = f" but {ROLES[market.declarations[name].quantity.role]}" if name in market.declarations else ""
+        yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), did_you_mean(name, params))
         return
-    sets = market.declarations[name].quantity.sets
-    if len(labels) > len(sets):
-        yield Diagnostic("M020", f"'{name}' takes {len(sets)} labels, here are {len(labels)}", axis.span)
-    for label, index_set in zip(labels, sets, strict=False):
+    quantity = market.declarations[name].quantity
+    if len(labels) > len(quantity.sets):
+        hint = f"Write {'.'.join((name, *(s.labels[0] for s in quantity.sets)))}, or {name} for every entry alike."
+        yield Diagnostic("M020", too_many_labels(quantity, len(labels)), axis.span, hint)
+    for label, index_set in zip(labels, quantity.sets, strict=False):
         if label not in index_set.labels:
-            hint = did_you_mean(label, index_set.labels)
-            yield Diagnostic("M015", f"{index_set.name} has no label '{label}'", axis.span, hint)
+            message = f"{index_set.name} has no label '{label}', so {'.'.join(axis.path)} is no entry"
+            yield Diagnostic("M015", message, at(label), did_you_mean(label, index_set.labels))

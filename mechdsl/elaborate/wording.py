@@ -66,12 +66,7 @@ def unbound(letter: str) -> str:
 
 
 def other_letter(index_set: str, letters: Sequence[str], taken: Container[str]) -> str:
-    """What to write in place of a letter that is taken.
-
-    Args:
-        letters: those that range over the set.
-        taken: those that are bound already.
-    """
+    """What to write in place of a letter that is bound already: another of the `letters` that range over the set."""
     free = [letter for letter in letters if letter not in taken]
     if free:
         return f"Use another letter that ranges over {index_set}: {' or '.join(free)}."

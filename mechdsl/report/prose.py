@@ -59,7 +59,7 @@ def markdown_prose(prose: str) -> str:
 
 
 def _markdown_text(prose: str) -> str:
-    return re.sub(r"([\\`*_{}<>|#$~\[\]])", r"\\\1", " ".join(prose.split()))
+    return re.sub(r"([\\`*_{}<>|#$~\[\]])", r"\\\1", re.sub(r"\s+", " ", prose))
 
 
 _SPECIAL: Mapping[str, str] = {

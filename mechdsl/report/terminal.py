@@ -128,7 +128,8 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
     if outcome.accounts:
         parts += _books(market, outcome, view)
-    parts += [Text(""), _bottom_line(outcome)]
+    figures = _bottom_line(outcome)
+    parts += [Text(""), figures] if figures else []
     if run.certificate is not None:
         parts.append(_certificate(run.certificate, view))
     parts += [_line(f"note: {note}") for note in outcome.notes]
