@@ -44,20 +44,14 @@ def feasibility(mechanism: Mechanism, report: Report, outcome: Outcome) -> Itera
     values = stated_values(market, report, outcome.allocation)
     slack = constraint_slack(market, values)
     for constraint in market.constraints:
-        scale = (
-            1.0
-            + np.abs(evaluate(constraint.right, values, constraint.letters))
-            + np.abs(evaluate(constraint.left, values, constraint.letters))
-        )
+        letters = constraint.letters
+        scale = 1.0 + sum(np.abs(evaluate(side, values, letters)) for side in (constraint.left, constraint.right))
         gap = np.abs(slack[constraint.name]) if constraint.relation == "==" else -slack[constraint.name]
-        relative = np.where(np.isnan(gap), -np.inf, gap) / scale
+        stated = np.broadcast_to(evaluate(constraint.where, values, letters), np.shape(gap)).astype(bool)
+        relative = np.where(stated, gap / scale, -np.inf)
         worst = _argmax(relative)
-        yield Check(
-            f"{constraint.name} met",
-            max(0.0, float(relative[worst])),
-            FEASIBILITY_TOLERANCE,
-            f"Worst at {_label(constraint, worst)}." if relative.ndim else "",
-        )
+        detail = f"Worst at {_label(constraint, worst)}." if relative.ndim else ""
+        yield Check(f"{constraint.name} met", _at_least_zero(relative[worst]), FEASIBILITY_TOLERANCE, detail)
     for choice in market.choices:
         x = np.asarray(outcome.allocation[str(choice.quantity.name)])
         letters = choice.declaration.letters
@@ -166,6 +160,11 @@ def bookkeeping(outcome: Outcome) -> Iterator[Check]:
         MONEY_TOLERANCE,
         "Utilities of all layers against values minus costs.",
     )
+
+
+def _at_least_zero(value: float) -> float:
+    """`max(0, value)`, NaN kept: what is undefined does not pass."""
+    return float(value) if np.isnan(value) else max(0.0, float(value))
 
 
 def _argmax(values: Array) -> tuple[int, ...]:

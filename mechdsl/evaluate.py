@@ -36,11 +36,13 @@ def evaluate(
         letters: the letters to spread over, in order.
 
     Returns:
-        array of shape `(..., *(len(letter.index_set) for letter in letters))`; a condition gives booleans.
+        array of shape `(..., *(len(letter.index_set) for letter in letters))`; a condition gives booleans. NaN or
+        infinite where the formula is undefined there.
     """
     used = {q: v for q, v in values.items() if q in expression.atoms(Quantity)}
     batch = np.broadcast_shapes(*(np.shape(v)[: np.ndim(v) - len(q.sets)] for q, v in used.items()))
-    result = _value(expression, used, tuple(letters), len(batch))
+    with np.errstate(divide="ignore", invalid="ignore"):  # what is undefined is NaN or infinite; the caller judges
+        result = _value(expression, used, tuple(letters), len(batch))
     full: Array = np.broadcast_to(result, batch + tuple(len(letter.index_set) for letter in letters))
     return full
 
@@ -134,9 +136,8 @@ def _piecewise(node: sp.Piecewise, values: Mapping[Quantity, Any], letters: tupl
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    """`b^e` with `0^0 = 1`, and no warning where `0^negative` is infinite: callers see the infinity."""
-    with np.errstate(divide="ignore"):
-        return np.power(np.asarray(base, dtype=np.float64), exponent)
+    """`b^e` in floats, so that whole numbers may have negative exponents; `0^0 = 1`."""
+    return np.power(np.asarray(base, dtype=np.float64), exponent)
 
 
 def _fold(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:

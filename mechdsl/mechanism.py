@@ -51,13 +51,18 @@ class Mechanism:
         """The programme's solution at given values of its open parameters; remembered."""
         return self._remembered(parameters, lambda: self.engine.solve(parameters, start))
 
+    def remember(self, given: Mapping[Quantity, Array], solution: Solution) -> None:
+        """Take `solution` for the answer at a report (or at parameters): one found elsewhere, say."""
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        self._found[_key(given)] = solution
+
     def _remembered(self, given: Mapping[Quantity, Array], solve: Callable[[], Solution]) -> Solution:
-        key = tuple((q, np.ascontiguousarray(table, dtype=np.float64).tobytes()) for q, table in given.items())
-        if key not in self._found:
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            self._found[key] = solve()
-        return self._found[key]
+        known = self._found.get(_key(given))
+        if known is None:
+            known = solve()
+            self.remember(given, known)
+        return known
 
     def keep(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What `make` makes, made once for each key: what payments and checks build on the way and share."""
@@ -69,3 +74,7 @@ class Mechanism:
 
     def type_of(self, name: str) -> PrivateType:
         return next(t for t in self.market.types if t.name == name)
+
+
+def _key(given: Mapping[Quantity, Array]) -> Hashable:
+    return tuple((q, np.ascontiguousarray(table, dtype=np.float64).tobytes()) for q, table in given.items())

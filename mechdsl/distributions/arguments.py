@@ -124,7 +124,7 @@ def number_text(value: Number) -> str:
         if long or Fraction(decimal) == value:
             return decimal.removesuffix(".0")
         return f"{value.numerator}/{value.denominator}" if value.denominator != 1 else str(value.numerator)
-    return repr(float(value)).removesuffix(".0")
+    return repr(_float(value)).removesuffix(".0")
 
 
 def _float(value: Number) -> float:

@@ -192,7 +192,7 @@ class RegimeBuilder:
         if len(noises) != 1:
             self.names.error(
                 "M056",
-                f"a signal is a sum with one noise(variance = ...) in it, {here(len(noises))}",
+                f"a signal has one noise(variance = ...) in its sum, {here(len(noises))}",
                 item.value,
                 "Write signal s[i] = theta + noise(variance = 1 / e[i]), say.",
             )

@@ -71,6 +71,8 @@ class Tables:
         quantity = self.names.quantity(name, statement.span)
         if quantity is None or not isinstance(statement, tree.ParamStatement):
             return None
+        if isinstance(statement.domain, tree.Name) and self.names.index_valued(quantity) is None:
+            return None  # its values are labels of a set that is at fault
         letters = self.names.letters(statement.target.letters) or ()
         reader = self.reader(name, quantity, letters)
         value = next((o.value for o in reversed(self._file_sets(name)) if not o.labels), statement.value)

@@ -217,29 +217,31 @@ class Reader:
                 "M082",
                 f"'{name.value}' is not laid out for {_sets_text(self.sets[len(at) :])}",
                 name.span,
-                "Either the first column holds the first index and the header the second, or one column is named for "
-                "each index and one holds the values.",
+                _layout(self.sets[len(at) :]),
             )
             return
         self._cells(list(cells), name.value, name.span, at, table)
 
     def _cells(self, cells: list[_Cell], file: str, span: Span, at: tuple[int, ...], table: Array) -> None:
         sets = self.sets[len(at) :]
-        problems: list[str] = []
+        problems: list[tuple[str, str]] = []
+        remedy = "Correct the file."
         seen: set[tuple[int, ...]] = set()
         for cell in cells:
             where = f"line {cell.line}"
             unknown = [(s, label) for s, label in zip(sets, cell.labels, strict=True) if label not in s.labels]
             if unknown:
-                problems.append(f"{where}: {unknown[0][0].name} has no label '{unknown[0][1]}'")
+                index_set, label = unknown[0]
+                remedies = did_you_mean(label, index_set.labels)
+                problems.append((f"{where}: {index_set.name} has no label '{label}'", remedies))
                 continue
             place = tuple(s.position(label) for s, label in zip(sets, cell.labels, strict=True))
             value = self._cell_value(cell.text)
             if value is None:
-                what = f"label of {self.values_in.name}" if self.values_in else "finite number"
-                problems.append(f"{where}: '{cell.text}' is no {what}, for {self._entry(at, *cell.labels)}")
+                what = f"label of {self.values_in.name}" if self.values_in else "number"
+                problems.append((f"{where}: '{cell.text}' is no {what}, for {self._entry(at, *cell.labels)}", remedy))
             elif place in seen:
-                problems.append(f"{where}: {self._entry(at, *cell.labels)} is given twice")
+                problems.append((f"{where}: {self._entry(at, *cell.labels)} is given twice", remedy))
             else:
                 seen.add(place)
                 table[(*at, *place)] = value
@@ -247,11 +249,10 @@ class Reader:
         if not problems and missing:
             first = next(p for p in np.ndindex(*(len(s) for s in sets)) if p not in seen)
             labels = [s.labels[j] for s, j in zip(sets, first, strict=True)]
-            problems.append(
-                f"no value for {self._entry(at, *labels)}" + (f" and {missing - 1} more" if missing > 1 else "")
-            )
-        for problem in problems[:5]:
-            self._error("M082", f"in '{file}', {problem}", span, "Correct the file.")
+            more = f" and {missing - 1} more" if missing > 1 else ""
+            problems.append((f"no value for {self._entry(at, *labels)}{more}", remedy))
+        for problem, hint in problems[:5]:
+            self._error("M082", f"in '{file}', {problem}", span, hint)
 
     def _cell_value(self, text: str) -> float | None:
         if self.values_in is not None:
@@ -319,6 +320,22 @@ def _wide(rows: list[list[str]], sets: tuple[IndexSet, ...]) -> Iterator[_Cell] 
         for n, row in enumerate(rows[1:])
         for label, cell in zip(header, row[1:], strict=True)
     )
+
+
+def _layout(sets: tuple[IndexSet, ...]) -> str:
+    """How a csv file for these index sets may be laid out."""
+    columns = " and ".join(f"'{s.name}'" for s in sets)
+    named = f"name the columns: {columns} for the labels, and column = ... for the values where there are several"
+    match sets:
+        case ():
+            return "A single number is written in the text itself."
+        case (only,):
+            return f"Write two columns, a label of {only.name} and its value; or {named}."
+        case (first, second):
+            table = f"a label of {first.name} before each row and of {second.name} above each column"
+            return f"Write a table, {table}; or {named}."
+        case _:
+            return f"{named[0].upper()}{named[1:]}."
 
 
 def _kind(node: tree.Node) -> str:

@@ -18,8 +18,6 @@ from mechdsl.evaluate import Array
 
 __all__ = ["Callbacks", "Scales", "Structure"]
 
-_DENSE = 20_000  # entries of the matrix terms -> rows up to which a dense product beats a reduction
-
 At = slice | Positions
 
 
@@ -86,6 +84,7 @@ class Structure:
         self.linear_at = at[-1]
         self.pairs, self.hessian_rows, self.hessian_columns = self._hessian()
         self.component = self._components()
+        self.instance_component = self.component[np.concatenate([*(f.columns[0] for f in form.families), np.arange(n)])]
         self.row_component = np.zeros(m, dtype=np.intp)
         self.row_component[self.jacobian_rows[n:]] = self.component[self.jacobian_columns[n:]]
         self.objective_column = [f.columns[0][f.terms.source] for f in form.families]
@@ -94,8 +93,6 @@ class Structure:
             for rows, columns in [*((f.terms.rows, c) for f, c in zip(form.families, self.objective_column, strict=True)),
                                   (t.rows, t.source)]
         ]
-        terms = sum(f.size for f in form.families) + n + 1
-        self.dense = (m + 1) * terms <= _DENSE
         self.sorted = [bool(np.all(np.diff(f.terms.rows) >= 0)) for f in form.families]
         self.starts = [np.searchsorted(f.terms.rows, np.arange(m + 1)) for f in form.families]
 
@@ -148,8 +145,10 @@ class Callbacks:
         n, m = form.n, form.m
         # Rows keep their constants on the other side, in the bounds; the objective's is added where it is reported.
         self.matrix: Any = None
-        if structure.dense:
-            self.matrix = _dense(form, self.weights, linear)
+        if numbers.matrix is not None:
+            # The objective's scale depends on the block as well, so its row is scaled by instance and column.
+            self.matrix = numbers.matrix * np.concatenate(([1.0], scales.row))[:, np.newaxis]
+            self.matrix[0] *= scales.objective[structure.instance_component]
         else:
             self.sparse = [None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, m + 1, f.size)
                            for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)]
@@ -283,18 +282,6 @@ def _reduced(values: Array, starts: Positions) -> Array:
     sums: Array = np.add.reduceat(values, np.minimum(starts, len(values) - 1))
     sums[starts == np.append(starts[1:], len(values))] = 0.0
     return sums
-
-
-def _dense(form: Form, weights: list[Array], linear: Array) -> Array:
-    size = sum(f.size for f in form.families)
-    width = size + form.n
-    flat = added(form.linear.rows * width + size + form.linear.source, linear, (form.m + 1) * width)
-    start = 0
-    for family, weight in zip(form.families, weights, strict=True):
-        t = family.terms
-        flat += added(t.rows * width + start + t.source, weight, len(flat))
-        start += family.size
-    return flat.reshape(form.m + 1, width)
 
 
 def _sparse(rows: Positions, columns: Positions, weight: Array, height: int, width: int) -> Any:

@@ -8,7 +8,7 @@ them; nothing here knows of a solver.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from mechdsl.formula import Letter, Quantity
 
 __all__ = ["Family", "Form", "Numbers", "Point", "Terms", "added"]
 
+_DENSE = 20_000  # entries of the matrix (instances and columns -> rows) up to which it is held dense
 _MERGED = 0.7  # instances are merged when at most this share of them are distinct
 
 Open = tuple[tuple[slice, Opening], ...]
@@ -61,6 +62,7 @@ class Numbers:
         constant: (rows + 1,) decision-free part of the objective (row 0) and the rows.
         lower, upper: (columns,) bounds.
         present: (rows,) false where a condition excludes the row; None when all are present.
+        matrix: (rows + 1, instances + columns) weights as one matrix, where that is small enough to beat a reduction.
     """
 
     weights: tuple[Array, ...]
@@ -70,6 +72,7 @@ class Numbers:
     lower: Array
     upper: Array
     present: npt.NDArray[np.bool_] | None
+    matrix: Array | None
 
 
 class Form:
@@ -108,6 +111,9 @@ class Form:
         self.families = tuple(families)
         self.linear = _terms(linear, [np.concatenate([p.columns[0] for p in linear])] if linear else [])[0]
         self.constants = _terms(constant, [])[0]
+        self.instances = sum(f.size for f in self.families)
+        self.dense = (self.m + 1) * (self.instances + self.n) <= _DENSE
+        self.completed = [b for b in self.blocks if b.auxiliary]
         self._bounds = [(b, formula) for b in self.blocks for formula in (b.variable.lower, b.variable.upper)]
         self._opened, self._openings = self._rendered(lowered)
         self._closed = None if self._opened else self._fill({}, [])
@@ -164,7 +170,24 @@ class Form:
             weights, factors, linear,
             added(self.constants.rows, constant, self.m + 1),
             np.concatenate(bounds[0::2]), np.concatenate(bounds[1::2]), present,
+            self._matrix(weights, linear) if self.dense else None,
         )
+
+    def _matrix(self, weights: Sequence[Array], linear: Array) -> Array:
+        width = self.instances + self.n
+        size = (self.m + 1) * width
+        flat = added(self.linear.rows * width + self.instances + self.linear.source, linear, size)
+        start = 0
+        for family, weight in zip(self.families, weights, strict=True):
+            t = family.terms
+            flat += added(t.rows * width + start + t.source, weight, size)
+            start += family.size
+        return flat.reshape(self.m + 1, width)
+
+    def reweighted(self, numbers: Numbers, weights: Sequence[Array], linear: Array) -> Numbers:
+        """The numbers with other weights."""
+        matrix = self._matrix(weights, linear) if self.dense else None
+        return replace(numbers, weights=tuple(weights), linear=linear, matrix=matrix)
 
     def row_name(self, row: int) -> str:
         """`demand[video]`, of row `row` (0-based)."""
@@ -222,6 +245,9 @@ class Point:
 
     def rows(self) -> Array:
         """(m + 1,) the objective and the rows' bodies."""
+        if self.numbers.matrix is not None:
+            body: Array = self.numbers.matrix @ np.concatenate((*self.values, self.x))
+            return body + self.numbers.constant
         total = self.numbers.constant.copy()
         form = self.form
         for family, weight, value in zip(form.families, self.numbers.weights, self.values, strict=True):

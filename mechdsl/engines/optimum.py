@@ -166,7 +166,8 @@ class _Search:
         self.stated = self.form.at(parameters)
         self.monotone = compiled.monotone.holds(self.stated)
         # What is solved: vanishing weights in the place of zeros.
-        self.numbers: Numbers = vanishing(compiled.costs, self.stated, compiled.monotone.own) if self.monotone else self.stated
+        self.numbers: Numbers = (
+            vanishing(self.form, compiled.costs, self.stated, compiled.monotone.own) if self.monotone else self.stated)
         self.convex = compiled.program.convex is True
         self.iterations = 0
         self.last = np.clip(1.0, self.numbers.lower, self.numbers.upper)

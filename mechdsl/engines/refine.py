@@ -12,6 +12,7 @@ serve costs of different orders.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,12 +27,14 @@ from mechdsl.evaluate import Array
 __all__ = ["TINY", "Barrier", "Guess", "Refinement"]
 
 Mask = npt.NDArray[np.bool_]
+Some = slice | Positions
 
 TINY = 1e-290  # where reduced costs of variables at 0 are taken: an optimum below it is 0
 _LONGEST = 30.0  # of a step, in the logarithm of any unknown
 _PROXIMAL = 1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
 _CERTAIN = 20.0  # a multiplier that a step would take this many times below 0 is not one
 _FLIPS = 4  # of one row or column, before the guess is given up
+_LAST = 1e-9  # error from which one more step is the last
 _DENSE = 4_000_000  # entries of the Jacobian up to which it is held as a dense matrix
 
 
@@ -43,6 +46,7 @@ class Guess:
         x: (columns,); multipliers: (rows,) derivative of the minimised objective in the right side.
         free: (columns,) not at a bound; active: (rows,).
         error: largest relative residual of that set's conditions; inf if the set has proved wrong or is unknown.
+        system: the conditions there, if they have been worked out.
     """
 
     x: Array
@@ -50,6 +54,7 @@ class Guess:
     free: Mask
     active: Mask
     error: float = float("inf")
+    system: System | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +95,11 @@ class Refinement:
                     self.curves.append((number, p, at, family.columns[other][family.terms.source]))
             slot += family.kernel.arity
         self.separable = all(f.kernel.arity == 1 for f in form.families)
+        none = np.zeros(0, dtype=np.intp)
+        self.curve_rows = np.concatenate([none, *(self.columns[at] for _, _, at, _ in self.curves)])
+        self.curve_columns = np.concatenate([none, *(other for *_, other in self.curves)])
         self.flexible = form.relation != 0  # rows that may be inactive
+        self.sign = np.where(form.relation == 0, 1, form.relation)
 
     def settle(self, numbers: Numbers, guess: Guess, steps: int, tolerance: float) -> Guess:
         """The solution of the conditions for the active set nearest to the guess; `error` says whether there is one.
@@ -105,10 +114,11 @@ class Refinement:
             active &= numbers.present
         memory = np.where(x > 0, x, 1.0)
         flips = np.zeros(form.n + form.m, dtype=int)
-        best, waited = replace(guess, error=float("inf")), 0
+        best, waited, system = replace(guess, error=float("inf")), 0, guess.system
         doubts = np.zeros(form.m, dtype=int)
         for count in range(steps + 1):
-            system = System(self, numbers, x, multipliers, free, active)
+            if system is None:
+                system = System(self, numbers, x, multipliers, free, active)
             wrong_rows, wrong_columns = system.wrong(tolerance)
             wrong = bool(wrong_rows.any() or wrong_columns.any())
             if system.error <= tolerance and not wrong:
@@ -125,6 +135,7 @@ class Refinement:
                 x = np.where(wrong_columns, memory, x)
                 active, free = active | wrong_rows, free | wrong_columns
                 flips += np.concatenate((wrong_columns, wrong_rows))
+                system = None
                 if flips.max() > _FLIPS:
                     break
                 continue
@@ -141,6 +152,7 @@ class Refinement:
                 active, free = active & ~dropped, free & ~held
                 x = np.where(held, numbers.lower, x)
                 flips += np.concatenate((held, dropped))
+                system = None
                 if flips.max() > _FLIPS:
                     break
                 continue
@@ -149,6 +161,10 @@ class Refinement:
                 du, dv = du * (_LONGEST / longest), dv * (_LONGEST / longest)
             memory = np.where(free & (x > 0), x, memory)
             x, multipliers = system.moved(du, dv)
+            if system.error < _LAST:  # Newton's next error is its square: below what could be seen
+                return Guess(np.clip(x, numbers.lower, numbers.upper), np.where(active, multipliers, 0.0), free, active,
+                             max(tolerance, system.error**2))
+            system = None
             low = free & ((x <= numbers.lower) | ((numbers.lower == 0) & (x < TINY)))
             high = free & (x >= numbers.upper)
             free = free & ~(low | high)
@@ -205,6 +221,8 @@ class Refinement:
         x = np.where(high, numbers.upper, np.clip(x, numbers.lower, numbers.upper))
         here = System(self, numbers, x, multipliers, free & ~high, active)
         low = here.at_rest(low & ~high)
+        if not low.any():
+            return Guess(x, multipliers, here.free, active, system=here)
         return Guess(np.where(low, numbers.lower, x), multipliers, here.free & ~low, active)
 
     def auxiliary_multipliers(self, numbers: Numbers, x: Array, multipliers: Array) -> Array:
@@ -224,17 +242,20 @@ class Refinement:
             multipliers[at] = total[rows.defines.start : rows.defines.start + rows.defines.size]
         return multipliers
 
+    def values(self, point: Point) -> Array:
+        """The terms' values."""
+        numbers = point.numbers
+        return np.concatenate([
+            *(w * (v if f.terms.aligned else v[f.terms.source])
+              for f, w, v in zip(self.form.families, numbers.weights, point.values, strict=True)),
+            numbers.linear * point.x[self.form.linear.source]])
+
     def contributions(self, point: Point) -> tuple[Array, Array]:
         """The terms' values, and the first derivatives of each in each of its columns."""
         numbers = point.numbers
-        values, slopes = [], []
-        every = point.slopes()
-        for number, family in enumerate(self.form.families):
-            t, weight = family.terms, numbers.weights[number]
-            values.append(weight * (point.values[number] if t.aligned else point.values[number][t.source]))
-            slopes += [weight * (s if t.aligned else s[t.source]) for s in every[number]]
-        values.append(numbers.linear * point.x[self.form.linear.source])
-        return np.concatenate(values), np.concatenate([*slopes, numbers.linear])
+        slopes = [w * (s if f.terms.aligned else s[f.terms.source])
+                  for f, w, every in zip(self.form.families, numbers.weights, point.slopes(), strict=True) for s in every]
+        return self.values(point), np.concatenate([*slopes, numbers.linear])
 
 
 class System:
@@ -261,64 +282,56 @@ class System:
         self.x, self.multipliers, self.free, self.active = x, multipliers, free, active
         n, m = form.n, form.m
         with np.errstate(all="ignore"):
-            self.at_zero = (x == 0) & (numbers.lower == 0)
-            inner = np.where(self.at_zero, TINY, x)
+            inner = x if x.min(initial=1.0) > 0 else np.where((x == 0) & (numbers.lower == 0), TINY, x)
             self.point = Point(form, numbers, inner)
             values, self.slopes = refinement.contributions(self.point)
-            if self.at_zero.any():  # the values are those at 0, the slopes those just above
-                exact = Point(form, numbers, x)
-                values = np.concatenate([
-                    *(w * (v if f.terms.aligned else v[f.terms.source])
-                      for f, w, v in zip(form.families, numbers.weights, exact.values, strict=True)),
-                    numbers.linear * x[form.linear.source]])
-            constant = numbers.constant
+            if inner is not x:  # the values are those at 0, the slopes those just above
+                values = refinement.values(Point(form, numbers, x))
+            # Rows: what adds against what takes away, constants included.
+            self.more, self.less = numbers.constant[1:].clip(0.0), (-numbers.constant[1:]).clip(0.0)
             if values.min(initial=0.0) >= 0:
-                more, less = added(refinement.value_rows, values, m + 1), np.zeros(m + 1)
+                self.more = self.more + added(refinement.value_rows, values, m + 1)[1:]
             else:
-                more = added(refinement.value_rows, np.maximum(values, 0.0), m + 1)
-                less = added(refinement.value_rows, np.maximum(-values, 0.0), m + 1)
-            self.more = (more + np.maximum(constant, 0.0))[1:]
-            self.less = (less + np.maximum(-constant, 0.0))[1:]
-            self.slack = (self.more - self.less) * np.where(form.relation == 0, 1, form.relation)
+                self.more = self.more + added(refinement.value_rows, values.clip(0.0), m + 1)[1:]
+                self.less = self.less + added(refinement.value_rows, (-values).clip(0.0), m + 1)[1:]
+            self.slack = (self.more - self.less) * refinement.sign
+            # Columns: marginal cost against the worth of marginal products.
             self.price = np.concatenate(([1.0], np.where(active, -multipliers, 0.0)))
             self.shares = self.slopes * self.price[refinement.rows]
-            self.plus = added(refinement.columns, np.maximum(self.shares, 0.0), n)
-            self.minus = added(refinement.columns, np.maximum(-self.shares, 0.0), n)
+            self.plus = added(refinement.columns, self.shares.clip(0.0), n)
+            self.minus = added(refinement.columns, (-self.shares).clip(0.0), n)
             self.logarithmic = (numbers.lower >= 0) & (inner > 0)
-            self.width = np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+            self.width = inner if self.logarithmic.all() else np.where(
+                self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+            self._curvature()
             self._residuals()
-        self.error = max(float(np.max(np.abs(self.column_error[free]), initial=0.0)),
-                         float(np.max(np.abs(self.row_error[active]), initial=0.0)))
+        self.error = max(_size(self.column_error, free), _size(self.row_error, active))
 
     def _residuals(self) -> None:
         form, barrier = self.refinement.form, self.barrier
-        self.rows, self.columns, self.curved, self.signs = self._curvature()
-        size = added(self.rows, np.abs(self.curved), form.n)
-        more, less = self.plus, self.minus
-        self.stiff = np.zeros(form.n)
-        if barrier is not None:
-            # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
-            below = self.inner_distance(self.x - self.numbers.lower)
-            above = self.inner_distance(self.numbers.upper - self.x)
-            less, more = less + below, more + above
-        self.column_error, self.by_more, self.by_less = _balance(more, less, size)
-        if barrier is not None:
-            with np.errstate(all="ignore"):
-                self.stiff = self.by_less * below * self.width / (self.x - self.numbers.lower) + np.where(
-                    above > 0, self.by_more * above * self.width / (self.numbers.upper - self.x), 0.0)
         self.row_error, self.row_more, self.row_less = _balance(self.more, self.less, None)
-        self.give = np.zeros(form.m)
-        if barrier is not None:
-            # slack * multiplier = mu * cost, scaled so that the Jacobian's rows stay those of log more - log less.
-            flexible = self.refinement.flexible & self.active
-            gap = np.where(flexible, self.slack, 1.0)
-            worth = np.abs(np.where(flexible, self.multipliers, 1.0)) * gap
-            self.complementarity = np.where(flexible, np.log(worth / (barrier.mu * barrier.row_cost)), 0.0)
-            sign = np.where(form.relation == 0, 1, form.relation)
-            self.give = np.where(flexible, sign * gap / np.maximum(self.more, self.less), 0.0)
-            self.row_more = np.where(flexible, 1.0 / np.maximum(self.more, self.less), self.row_more)
-            self.row_less = np.where(flexible, self.row_more, self.row_less)
-            self.row_error = np.where(flexible, self.complementarity, self.row_error)
+        if barrier is None:
+            self.column_error, self.by_more, self.by_less = _balance(self.plus, self.minus, self.bend)
+            return
+        # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
+        down, up = self.x - self.numbers.lower, self.numbers.upper - self.x
+        below, above = self.inner_distance(down), self.inner_distance(up)
+        self.column_error, self.by_more, self.by_less = _balance(self.plus + above, self.minus + below, self.bend)
+        self.stiff = self.by_less * below * self.width / down + np.where(
+            above > 0, self.by_more * above * self.width / up, 0.0)
+        # slack * multiplier = mu * cost, scaled so that the Jacobian's rows stay those of log more - log less.
+        flexible = self.refinement.flexible & self.active
+        gap = np.where(flexible, self.slack, 1.0)
+        worth = np.abs(np.where(flexible, self.multipliers, 1.0)) * gap
+        size = np.maximum(self.more, self.less)
+        self.give = np.where(flexible, self.refinement.sign * gap / size, 0.0)
+        self.row_more = np.where(flexible, 1.0 / size, self.row_more)
+        self.row_less = np.where(flexible, self.row_more, self.row_less)
+        self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row_cost)), self.row_error)
+
+    def bend(self) -> Array:
+        """(columns,) the size of the second derivatives, times widths."""
+        return added(self.rows, np.abs(self.curved), self.refinement.form.n)
 
     def inner_distance(self, distance: Array) -> Array:
         """The multiplier of a bound at this distance; 0 without bound, and for columns that have no natural cost."""
@@ -326,24 +339,21 @@ class System:
         cost = np.where(self.free, self.barrier.column_cost, 0.0)
         return np.where(np.isfinite(distance) & (distance > 0) & (cost > 0), self.barrier.mu * cost / distance, 0.0)
 
-    def _curvature(self) -> tuple[Positions, Positions, Array, Array]:
-        """Second derivatives of the Lagrangian times widths: by column, with column, value, sign of the share changed."""
+    def _curvature(self) -> None:
+        """Second derivatives of the Lagrangian times widths: by column, with column, value, and the share each changes."""
         r = self.refinement
-        if not r.curves:
-            none = np.zeros(0, dtype=np.intp)
-            return none, none, np.zeros(0), np.zeros(0)
-        curves = self.point.curves()
-        rows, columns, values, signs = [], [], [], []
+        curves = self.point.curves() if r.curves else []
+        values = []
         for number, pair, at, other in r.curves:
             terms, curve = r.form.families[number].terms, curves[number][pair]
-            value = self.numbers.weights[number] * (curve if terms.aligned else curve[terms.source])
-            rows.append(r.columns[at])
-            columns.append(other)
-            values.append(value * self.price[terms.rows] * self.width[other])
-            signs.append(self.shares[at])
-        if len(rows) == 1:
-            return rows[0], columns[0], values[0], signs[0]
-        return np.concatenate(rows), np.concatenate(columns), np.concatenate(values), np.concatenate(signs)
+            weight = self.numbers.weights[number] * self.price[terms.rows]
+            values.append(weight * (curve if terms.aligned else curve[terms.source]) * self.width[other])
+        self.rows, self.columns = r.curve_rows, r.curve_columns
+        if len(values) == 1:
+            self.curved, self.changed = values[0], self.shares[r.curves[0][2]]
+        else:
+            self.curved = np.concatenate(values) if values else np.zeros(0)
+            self.changed = np.concatenate([self.shares[at] for _, _, at, _ in r.curves]) if values else np.zeros(0)
 
     def wrong(self, tolerance: float) -> tuple[Mask, Mask]:
         """Rows left out that are violated; columns held at a bound whose reduced cost says they should move."""
@@ -394,7 +404,7 @@ class System:
         down = self.free & (du < -1.0) & (self.plus > self.minus)
         if not down.any():
             return down
-        flat = added(self.rows, np.abs(self.curved), self.refinement.form.n) <= 1e-6 * (self.plus + self.minus)
+        flat = self.bend() <= 1e-6 * (self.plus + self.minus)
         return down & (~flat | (self.column_error > 0.3 * np.max(self.column_error[down])))
 
     def seen(self) -> Guess:
@@ -412,48 +422,60 @@ class System:
         """`(du, dv)`: relative changes of free columns and active rows' multipliers; 0 for the others; nan if singular."""
         r, form = self.refinement, self.refinement.form
         with np.errstate(all="ignore"):
-            share, slope = self.shares[r.inner], self.slopes[r.inner]
-            prices = share * np.where(share > 0, self.by_more[r.inner_columns], self.by_less[r.inner_columns])
-            product = slope * self.width[r.inner_columns]
-            yields = product * np.where(product > 0, self.row_more[r.inner_rows], self.row_less[r.inner_rows])
-            curved = self.curved * np.where(self.signs > 0, self.by_more[self.rows], self.by_less[self.rows])
-            free, active = np.flatnonzero(self.free), np.flatnonzero(self.active)
-            F = self.column_error[free]
-            G = self.row_error[active] * (self.give[active] if self.barrier is not None else 1.0)
+            share, product = self.shares[r.inner], self.slopes[r.inner] * self.width[r.inner_columns]
+            prices = share * _sided(share, self.by_more, self.by_less, r.inner_columns)
+            yields = product * _sided(product, self.row_more, self.row_less, r.inner_rows)
+            curved = self.curved * _sided(self.changed, self.by_more, self.by_less, self.rows)
+            free = slice(None) if self.free.all() else np.flatnonzero(self.free)
+            active = slice(None) if self.active.all() else np.flatnonzero(self.active)
+            F, G = self.column_error[free], self.row_error[active]
+            give, stiff = np.zeros(len(G)), np.zeros(len(F))
             if self.barrier is not None:
-                G = np.where(r.flexible[active], G, self.row_error[active])
+                give, stiff = self.give[active], self.stiff[free]
+                G = np.where(r.flexible[active], give * G, G)
             B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
             if r.separable:
-                diagonal = (added(self.rows, curved, form.n) + self.stiff)[free]
+                diagonal = added(self.rows, curved, form.n)[free] + stiff
                 diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
-                u, v = _by_rows(diagonal, B, C, F, G, self.give[active])
+                u, v = _by_rows(diagonal, B, C, F, G, give)
             else:
-                u, v = _whole(self._hessian(curved, free), B, C, F, G, self.give[active])
+                u, v = _whole(self._hessian(curved, free, stiff), B, C, F, G, give)
         du, dv, self.weight = np.zeros(form.n), np.zeros(form.m), np.zeros(form.m)
         du[free], dv[active] = u, v
-        if self.barrier is None and len(active) and len(free):
+        if self.barrier is None and B.shape[0] and B.shape[1]:
             self.weight[active] = _heaviest(B)
         return du, dv
 
-    def _matrix(self, values: Array, active: Positions, free: Positions) -> Any:
+    def _matrix(self, values: Array, active: Some, free: Some) -> Any:
         """(active rows, free columns) sums of contributions."""
         r, form = self.refinement, self.refinement.form
         if r.dense:
             full = added(r.inner_key, values, form.m * form.n).reshape(form.m, form.n)
-            if len(active) == form.m and len(free) == form.n:
-                return full
-            return full[np.ix_(active, free)]
+            return full[active][:, free]
         from scipy.sparse import coo_array
 
         full = coo_array((values, (r.inner_rows, r.inner_columns)), shape=(form.m, form.n)).tocsr()
         return full[active][:, free]
 
-    def _hessian(self, curved: Array, free: Positions) -> Any:
+    def _hessian(self, curved: Array, free: Some, stiff: Array) -> Any:
         from scipy.sparse import coo_array, diags_array
 
         n = self.refinement.form.n
-        full = coo_array((curved, (self.rows, self.columns)), shape=(n, n)).tocsr() + diags_array(self.stiff + _PROXIMAL)
-        return full.tocsr()[free][:, free]
+        full = coo_array((curved, (self.rows, self.columns)), shape=(n, n)).tocsr()
+        return (full[free][:, free] + diags_array(stiff + _PROXIMAL)).tocsr()
+
+
+def _size(errors: Array, which: Mask) -> float:
+    return float(np.abs(errors if which.all() else errors[which]).max(initial=0.0))
+
+
+def _sided(signs: Array, more: Array, less: Array, at: Positions) -> Array:
+    """`more[at]` where the sign is positive, `less[at]` elsewhere."""
+    if signs.max(initial=0.0) <= 0:
+        return less[at]
+    if signs.min(initial=0.0) >= 0:
+        return more[at]
+    return np.where(signs > 0, more[at], less[at])
 
 
 def _heaviest(B: Any) -> Array:
@@ -463,16 +485,16 @@ def _heaviest(B: Any) -> Array:
     return np.asarray(abs(B).max(axis=1).todense()).ravel()
 
 
-def _balance(more: Array, less: Array, size: Array | None) -> tuple[Array, Array, Array]:
+def _balance(more: Array, less: Array, bend: Callable[[], Array] | None) -> tuple[Array, Array, Array]:
     """`log more - log less`, and what a change of either adds to it; a plain relative difference where one is 0."""
-    both = (more > 0) & (less > 0)
-    total = more + less if size is None else more + less + size
-    each = 1.0 / np.where(total > 0, total, 1.0)
-    if both.all():
+    if more.min(initial=1.0) > 0 and less.min(initial=1.0) > 0:
         return np.log(more / less), 1.0 / more, 1.0 / less
-    more_, less_ = np.where(both, more, 1.0), np.where(both, less, 1.0)
-    return (np.where(both, np.log(more_ / less_), (more - less) * each),
-            np.where(both, 1.0 / more_, each), np.where(both, 1.0 / less_, each))
+    both = (more > 0) & (less > 0)
+    total = more + less if bend is None else more + less + bend()
+    each = 1.0 / np.where(total > 0, total, 1.0)
+    some_more, some_less = np.where(both, more, 1.0), np.where(both, less, 1.0)
+    return (np.where(both, np.log(some_more / some_less), (more - less) * each),
+            np.where(both, 1.0 / some_more, each), np.where(both, 1.0 / some_less, each))
 
 
 def _by_rows(diagonal: Array, B: Any, C: Any, F: Array, G: Array, give: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ a factor of about `n`, however different they are [ours; tests/test_engine_scali
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -167,7 +167,6 @@ class Natural:
     """Natural sizes at one set of numbers.
 
     Args:
-        numbers: with vanishing weights where a column costs nothing.
         x: a feasible start, `x_k(T_k)` (least infeasible where rows cannot be met).
         row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`.
         scales: for Ipopt.
@@ -175,7 +174,6 @@ class Natural:
         short: rows that no point within the bounds can meet.
     """
 
-    numbers: Numbers
     x: Array
     row_cost: Array
     column_cost: Array
@@ -192,26 +190,25 @@ class Natural:
 
 def completed(form: Form, numbers: Numbers, x: Array) -> Array:
     """`x` with the auxiliary variables at what defines them."""
-    for block in form.blocks:
-        if block.auxiliary:
-            at = slice(block.start, block.start + block.size)
-            x = x.copy()
-            x[at] = 0.0
-            body = Point(form, numbers, x).rows()
-            rows = [r for r in form.row_blocks if r.defines is block]
-            x[at] = -body[rows[0].start : rows[0].start + block.size]
-            for r in rows[1:]:  # several rows say what it is above (max) or below (min)
-                choose = np.maximum if r.constraint.relation == ">=" else np.minimum
-                x[at] = choose(x[at], -body[r.start : r.start + block.size])
+    for block in form.completed:
+        at = slice(block.start, block.start + block.size)
+        x = x.copy()
+        x[at] = 0.0
+        body = Point(form, numbers, x).rows()
+        rows = [r for r in form.row_blocks if r.defines is block]
+        x[at] = -body[rows[0].start : rows[0].start + block.size]
+        for r in rows[1:]:  # several rows say what it is above (max) or below (min)
+            choose = np.maximum if r.constraint.relation == ">=" else np.minimum
+            x[at] = choose(x[at], -body[r.start : r.start + block.size])
     return x
 
 
-def vanishing(costs: Costs, numbers: Numbers, own: npt.NDArray[np.bool_]) -> Numbers:
+def vanishing(form: Form, costs: Costs, numbers: Numbers, own: npt.NDArray[np.bool_]) -> Numbers:
     """Costs of weight 0 replaced by a vanishing share of the smallest positive one (by 1 where there is none)."""
     weights = costs.weights(numbers)
-    every = np.concatenate(weights)
-    if np.all(every > 0):
+    if all(w.min(initial=1.0) > 0 for w in weights):
         return numbers
+    every = np.concatenate(weights)
     positive = every[every > 0]
     small = VANISHING * float(positive.min()) if len(positive) else 1.0
     free = own & (added(costs.columns, every, costs.n) == 0)
@@ -221,14 +218,13 @@ def vanishing(costs: Costs, numbers: Numbers, own: npt.NDArray[np.bool_]) -> Num
     for f, _, terms, _, columns in costs.pieces:
         changed[f] = changed[f].copy()
         changed[f][terms[free[columns]]] = small
-    return replace(numbers, weights=tuple(changed), linear=linear)
+    return form.reweighted(numbers, changed, linear)
 
 
 def natural(monotone: Monotone, numbers: Numbers) -> Natural:
     """The sizes `t_j`, `T_k`, the start `x(T)` and the scales that follow."""
     form, costs, own = monotone.form, monotone.costs, monotone.own
     with np.errstate(all="ignore"):
-        numbers = vanishing(costs, numbers, own)
         given = _output(monotone, numbers)
         needs = -numbers.constant[1:] * form.relation
         needs = np.where(needs > 0, needs, 0.0)
@@ -237,10 +233,13 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         needy = np.flatnonzero(needs > 0)
         log_needs = np.log(needs[needy])
 
-        def supplied(log_t: Array | float) -> tuple[Array, Array]:
+        all_needy = len(needy) == form.m
+
+        def supplied(log_t: Array | float) -> tuple[Array, Array, Array]:
             x = completed(form, numbers, given(log_t))
-            body = Point(form, numbers, x).rows()[1:] * form.relation
-            return x, np.log(body[needy] + needs[needy]) - log_needs
+            body = Point(form, numbers, x).rows()[1:]
+            supply = body * form.relation + needs
+            return x, body, np.log(supply if all_needy else supply[needy]) - log_needs
 
         row_log = np.zeros(form.m)
         row_log[needy], met = _smallest(supplied, len(needy))
@@ -248,17 +247,17 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         short = needy[:0]
         if met.all():
             for _ in range(_ROUNDS):
-                x, ratio = supplied(column_log + _MARGIN)
+                x, body, ratio = supplied(column_log + _MARGIN)
                 if np.all(ratio > 0):
                     break
                 # The interpolation was short: raise what serves the rows that fail.
                 row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
                 column_log = _served(monotone, row_log, needy)
         else:
-            x, ratio = supplied(_LARGEST)
+            x, body, ratio = supplied(_LARGEST)
             short = needy[~(ratio > -1e-9)]
         row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-        return Natural(numbers, x, row_cost, column_cost, _scales(monotone, numbers, x, column_cost, needs), needs, short)
+        return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -269,11 +268,12 @@ def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], A
     if costs.powers and not lower.any():
         weight, exponent = costs.power_law(numbers)
         log_weight, slope = np.log(np.where(own, weight, 1.0)), 1.0 / exponent
-        return lambda log_t: np.minimum(np.exp(np.clip((log_t - log_weight) * slope, -_LARGEST, _LARGEST)), upper)
+        return lambda log_t: np.minimum(
+            np.exp(np.minimum(np.maximum((log_t - log_weight) * slope, -_LARGEST), _LARGEST)), upper)
     return lambda log_t: np.minimum(costs.inverse(numbers, np.broadcast_to(log_t, (costs.n,)), lower), upper)
 
 
-def _smallest(supplied: Callable[[float], tuple[Array, Array]], rows: int) -> tuple[Array, npt.NDArray[np.bool_]]:
+def _smallest(supplied: Callable[[float], tuple[Array, Array, Array]], rows: int) -> tuple[Array, npt.NDArray[np.bool_]]:
     """For each row the `log t` from which it holds, interpolated between the points looked at; and whether there is one."""
     if not rows:
         return np.zeros(0), np.zeros(0, dtype=bool)
@@ -282,7 +282,7 @@ def _smallest(supplied: Callable[[float], tuple[Array, Array]], rows: int) -> tu
     def look(log_t: float) -> Array:
         log_t = min(max(log_t, -_LARGEST), _LARGEST)
         if log_t not in looked:
-            looked[log_t] = supplied(log_t)[1]
+            looked[log_t] = supplied(log_t)[2]
         return looked[log_t]
 
     ratio = look(0.0)
@@ -329,29 +329,29 @@ def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
     of_row[needy] = row_log[needy]
     result = np.full(form.n, -np.inf)
     np.maximum.at(result, columns, of_row[rows])
-    for block in reversed(form.blocks):
-        if block.auxiliary:
-            for r in form.row_blocks:
-                if r.defines is block:
-                    at = slice(r.start - 1, r.start - 1 + r.size)
-                    of_row[at] = result[block.start : block.start + block.size]
-                    inside = (rows >= at.start) & (rows < at.stop)
-                    np.maximum.at(result, columns[inside], of_row[rows[inside]])
+    for block in reversed(form.completed):
+        for r in form.row_blocks:
+            if r.defines is block:
+                at = slice(r.start - 1, r.start - 1 + r.size)
+                of_row[at] = result[block.start : block.start + block.size]
+                inside = (rows >= at.start) & (rows < at.stop)
+                np.maximum.at(result, columns[inside], of_row[rows[inside]])
     lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
     return np.where(np.isfinite(result), result, lowest)
 
 
-def _scales(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array, needs: Array) -> Scales:
+def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:
     """Columns by the start, rows by what they ask for, each block's objective by its cost at the start."""
     form, component = monotone.form, monotone.structure.component
     cost = added(component, np.where(monotone.own, column_cost, 0.0), int(component.max(initial=-1)) + 1)
     column = np.where(x > 0, x, 1.0)
-    body = np.abs(Point(form, numbers, x).rows()[1:])
-    row = np.where(needs > 0, needs, np.where(body > 0, body, 1.0))
-    for block in form.row_blocks:
-        if block.defines is not None:
-            row[block.start - 1 : block.start - 1 + block.size] = column[
-                block.defines.start : block.defines.start + block.defines.size]
+    row = needs if needs.min(initial=1.0) > 0 else np.where(needs > 0, needs, np.where(body != 0, np.abs(body), 1.0))
+    if form.completed:
+        row = row.copy()
+        for block in form.row_blocks:
+            if block.defines is not None:
+                row[block.start - 1 : block.start - 1 + block.size] = column[
+                    block.defines.start : block.defines.start + block.defines.size]
     return Scales(column, 1.0 / row, 1.0 / np.where(cost > 0, cost, 1.0))
 
 
