@@ -88,7 +88,8 @@ class Argument(Node):
 @dataclass(frozen=True, slots=True)
 class Call(Node):
     """`exp(x)`, `if(a > b, x, y)`, `uniform(0, 1)`, `csv("f.csv")`, `direct(payment = randomized)`, `mixture(0.3: D1,
-    0.7: D2)`."""
+    0.7: D2)`.
+    """
 
     name: str
     arguments: tuple[Argument, ...]
@@ -122,7 +123,8 @@ class Sequence(Node):
 @dataclass(frozen=True, slots=True)
 class Mapping(Node):
     """`{video: 3, text: 4}`: values by label. Each label is a Name, String or Number node (a sign may precede a
-    number)."""
+    number).
+    """
 
     entries: tuple[tuple[Label, Expression], ...]
 
@@ -210,7 +212,8 @@ class TypeStatement(Node):
 @dataclass(frozen=True, slots=True)
 class ChooseStatement(Node):
     """`choose x[k] >= 0`, `choose x[k] in [0, 10]`, `choose x[k]` (free). `>= E` is the interval `[E, inf)`, `<= E`
-    is `(-inf, E]`."""
+    is `(-inf, E]`.
+    """
 
     target: Target
     domain: Interval | None
@@ -290,7 +293,8 @@ class CommonStatement(Node):
 @dataclass(frozen=True, slots=True)
 class ConstraintStatement(Node):
     """`demand[k where COND]: LEFT >= RIGHT` (`keyword` is "demand", `target.name` is "demand") or `constraint
-    NAME[k]: ...`."""
+    NAME[k]: ...`.
+    """
 
     keyword: str
     target: Target

@@ -64,7 +64,7 @@ def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[C
     return theory.direct_checks(mechanism, report, outcome, slope)
 
 
-# One unit from one of two: virtual costs are 2 c and 2 c - 1, here 1.8 and 1.1, so Bob sells, though Ann's cost is lower.
+# One unit from one of two: virtual costs are 2 c and 2 c - 1, here 1.8 and 1.1, so Bob sells at the higher cost.
 # He would sell up to the report where his virtual cost reaches Ann's, 2 t - 1 = 1.8: he is paid t = 1.4.
 MYERSON = """
 market optimal_procurement "Buying one unit from one of two, paying as little as possible"

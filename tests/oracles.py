@@ -29,7 +29,7 @@ class TwoDomains:
                 x + self.mu[0, 0] * x ** self.gamma[0, 0] + self.mu[1, 0] * y ** self.gamma[1, 0],
                 y + self.mu[0, 1] * x ** self.gamma[0, 1] + self.mu[1, 1] * y ** self.gamma[1, 1],
             ]
-            return max(need - have for need, have in zip(self.d, made, strict=True))
+            return float(max(need - have for need, have in zip(self.d, made, strict=True)))
 
         if short(0.0) <= 0:
             return 0.0
@@ -54,7 +54,8 @@ class TwoDomains:
         return np.array([best, self.least_second(best)])
 
     def y(self, w: np.ndarray) -> np.ndarray:
-        return self.x(w) ** np.array(self.rho)
+        powers: np.ndarray = self.x(w) ** np.array(self.rho)
+        return powers
 
     def least_cost(self, w: np.ndarray) -> float:
         """`Psi(w)`."""

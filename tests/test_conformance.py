@@ -75,7 +75,7 @@ def reposed(structure: Structure, change: Callable[[Optimum], Optimum]) -> Struc
         assert isinstance(posed, Optimum)
         return change(posed)
 
-    return replace(structure, program=program)  # type: ignore[arg-type]
+    return replace(structure, program=program)
 
 
 MUTANTS = {

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 
 from mechdsl.theory.curve import curve
 
+Function: TypeAlias = Callable[[float], float]
 
-def counted(function):  # type: ignore[no-untyped-def]
+
+def counted(function: Function) -> tuple[Function, dict[float, float]]:
     asked: dict[float, float] = {}
 
     def ask(t: float) -> float:
@@ -28,7 +33,7 @@ def counted(function):  # type: ignore[no-untyped-def]
         (lambda t: np.sqrt(1 - t), 2 / 3),
     ],
 )
-def test_smooth_functions(function, integral: float) -> None:  # type: ignore[no-untyped-def]
+def test_smooth_functions(function: Function, integral: float) -> None:
     made = curve(function, lambda t: 0, 0.0, 1.0)
     assert made.integral(0, 1) == pytest.approx(integral, rel=2e-9)
     assert abs(made.integral(0, 1) - integral) <= 10 * made.error(0, 1) + 1e-13 * abs(integral)

@@ -275,7 +275,8 @@ def test_procurement_by_linear_programme(case: str) -> None:
     Value: slope v_k on the k-th tenth of capacity; the optimum buys that tenth where the ironed cost is at most v_k.
     """
     d = IRREGULAR[case]
-    c, probability = grid(d, 80)
+    cells = 160 if case == "data" else 80
+    c, probability = grid(d, cells)
     n, slopes = len(c), np.linspace(1.3, 0.3, 10) * d.upper
     parts = len(slopes)
     # variables: quantity of each slice by type (n * parts), payment by type (n)
@@ -303,7 +304,7 @@ def test_procurement_by_linear_programme(case: str) -> None:
     assert -solved.fun == pytest.approx(best, abs=0.016 * levels.sum())
     quantity = solved.x[: n * parts].reshape(n, parts).sum(axis=1)
     assert (np.diff(quantity) <= 1e-7).all()
-    cell = (d.upper - d.lower) / 80
+    cell = (d.upper - d.lower) / cells
     for lower, upper, level in ironed.intervals:  # pooled types are bought the same from
         inside = (c - cell > lower + cell) & (c < upper - cell)
         if inside.sum() > 1 and np.abs(slopes - level).min() > 0.02 * d.upper:

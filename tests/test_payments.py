@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import TwoDomains
 from scipy import stats
 
 from mechdsl import pipeline
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.outcome import Outcome
 from mechdsl.structure import installed
-from tests.oracles import TwoDomains
 
 GOOD = Path(__file__).parent / "cases" / "good"
 REGISTRY = installed()

@@ -30,8 +30,7 @@ def duality_gap(
         reduced: the Lagrangian's derivative, x: the point, box: of the optimum.
     """
     low, high = box
-    with np.errstate(invalid="ignore"):
-        gain = np.maximum(np.where(reduced == 0, 0.0, reduced * (x - low)), np.where(reduced == 0, 0.0, reduced * (x - high)))
+    gain = np.maximum(np.where(reduced == 0, 0.0, reduced * (x - low)), np.where(reduced == 0, 0.0, reduced * (x - high)))
     total = slack_worth + float(np.sum(np.maximum(gain, 0.0)))
     if not np.isfinite(total):
         return None
@@ -43,24 +42,23 @@ def reach(costs: Costs, numbers: Numbers, x: Array, increasing: bool) -> tuple[A
     if not costs.separable:
         return None
     lower, upper = numbers.lower, numbers.upper
-    with np.errstate(all="ignore"):
-        if increasing:
-            base = costs.at(numbers, lower)[0]
-            spent = costs.at(numbers, x)[0] - base
-            room = np.log(max(float(np.sum(spent)), 1e-300) * (1 + 1e-9))
-            if costs.powers and not lower.any():
-                weight, exponent = costs.power_law(numbers)
-                high = np.exp(np.clip((room - np.log(weight)) / exponent, -_FAR, _FAR))
-            else:
-                high = costs.inverse(numbers, np.full(costs.n, room), lower)
-            return lower, np.minimum(high, upper)
-        if not np.isfinite(lower).all():
-            return None
-        bottom = _least(costs, numbers, lower, upper)
-        least = costs.at(numbers, bottom)[0]
-        spare = costs.at(numbers, x)[0] - least
-        limit = least + float(np.sum(spare)) + 1e-9 * np.abs(least)
-        return lower, np.minimum(_last(costs, numbers, bottom, limit), upper)
+    if increasing:
+        base = costs.at(numbers, lower)[0]
+        spent = costs.at(numbers, x)[0] - base
+        room = np.log(max(float(np.sum(spent)), 1e-300) * (1 + 1e-9))
+        if costs.powers and not lower.any():
+            weight, exponent = costs.power_law(numbers)
+            high = np.exp(np.clip((room - np.log(weight)) / exponent, -_FAR, _FAR))
+        else:
+            high = costs.inverse(numbers, np.full(costs.n, room), lower)
+        return lower, np.minimum(high, upper)
+    if not np.isfinite(lower).all():
+        return None
+    bottom = _least(costs, numbers, lower, upper)
+    least = costs.at(numbers, bottom)[0]
+    spare = costs.at(numbers, x)[0] - least
+    limit = least + float(np.sum(spare)) + 1e-9 * np.abs(least)
+    return lower, np.minimum(_last(costs, numbers, bottom, limit), upper)
 
 
 def _least(costs: Costs, numbers: Numbers, lower: Array, upper: Array) -> Array:

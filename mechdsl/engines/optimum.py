@@ -99,10 +99,11 @@ class Compiled:
         """
         began = time.perf_counter()
         search = _Search(self, _checked(self.program, parameters or {}), dict(options or {}))
-        try:
-            solution = search.run(start)
-        except KeyboardInterrupt:
-            solution = search.interrupted()
+        with np.errstate(all="ignore"):  # infinities and what comes of them are looked at where they matter
+            try:
+                solution = search.run(start)
+            except KeyboardInterrupt:
+                solution = search.interrupted()
         return replace(solution, seconds=time.perf_counter() - began)
 
     def pyomo(self, parameters: Mapping[Quantity, Array] | None = None) -> Any:
@@ -265,12 +266,11 @@ class _Search:
     def guessed(self, stopped: Stopped, scales: Scales) -> Guess:
         """Ipopt's active set: of each slack and its multiplier, the smaller one in Ipopt's scale."""
         numbers, structure = self.numbers, self.compiled.structure
-        with np.errstate(all="ignore"):
-            slack = np.abs(Point(self.form, numbers, stopped.x).rows()[1:]) * scales.row
-            worth = np.abs(stopped.multipliers) * scales.objective[structure.row_component] / scales.row
-            column = scales.objective[structure.component] * scales.column
-            low = stopped.lower * column > (stopped.x - numbers.lower) / scales.column
-            high = stopped.upper * column > (numbers.upper - stopped.x) / scales.column
+        slack = np.abs(Point(self.form, numbers, stopped.x).rows()[1:]) * scales.row
+        worth = np.abs(stopped.multipliers) * scales.objective[structure.row_component] / scales.row
+        column = scales.objective[structure.component] * scales.column
+        low = stopped.lower * column > (stopped.x - numbers.lower) / scales.column
+        high = stopped.upper * column > (numbers.upper - stopped.x) / scales.column
         active = (worth > slack) | (self.form.relation == 0)
         return self.compiled.refinement.guess(numbers, stopped.x, stopped.multipliers, active, low, high)
 
@@ -289,9 +289,8 @@ class _Search:
             return self.judged_as_lowered(guess, bounds, ended, method)
         extra: dict[str, Array] = {}
         if numbers is not self.stated:
-            with np.errstate(all="ignore"):
-                inner = np.maximum(guess.x, TINY)
-                extra = compiled.by_variable(compiled.costs.at(numbers, inner)[1] - compiled.costs.at(self.stated, inner)[1])
+            inner = np.maximum(guess.x, TINY)
+            extra = compiled.by_variable(compiled.costs.at(numbers, inner)[1] - compiled.costs.at(self.stated, inner)[1])
         lower, upper = compiled.by_variable(numbers.lower), compiled.by_variable(numbers.upper)
         held = None if bounds is None else tuple(map(compiled.by_variable, bounds))
         verdict = compiled.residuals.judge(

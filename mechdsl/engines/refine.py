@@ -281,30 +281,29 @@ class System:
         self.refinement, self.numbers, self.barrier = refinement, numbers, barrier
         self.x, self.multipliers, self.free, self.active = x, multipliers, free, active
         n, m = form.n, form.m
-        with np.errstate(all="ignore"):
-            inner = x if x.min(initial=1.0) > 0 else np.where((x == 0) & (numbers.lower == 0), TINY, x)
-            self.point = Point(form, numbers, inner)
-            values, self.slopes = refinement.contributions(self.point)
-            if inner is not x:  # the values are those at 0, the slopes those just above
-                values = refinement.values(Point(form, numbers, x))
-            # Rows: what adds against what takes away, constants included.
-            self.more, self.less = numbers.constant[1:].clip(0.0), (-numbers.constant[1:]).clip(0.0)
-            if values.min(initial=0.0) >= 0:
-                self.more = self.more + added(refinement.value_rows, values, m + 1)[1:]
-            else:
-                self.more = self.more + added(refinement.value_rows, values.clip(0.0), m + 1)[1:]
-                self.less = self.less + added(refinement.value_rows, (-values).clip(0.0), m + 1)[1:]
-            self.slack = (self.more - self.less) * refinement.sign
-            # Columns: marginal cost against the worth of marginal products.
-            self.price = np.concatenate(([1.0], np.where(active, -multipliers, 0.0)))
-            self.shares = self.slopes * self.price[refinement.rows]
-            self.plus = added(refinement.columns, self.shares.clip(0.0), n)
-            self.minus = added(refinement.columns, (-self.shares).clip(0.0), n)
-            self.logarithmic = (numbers.lower >= 0) & (inner > 0)
-            self.width = inner if self.logarithmic.all() else np.where(
-                self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
-            self._curvature()
-            self._residuals()
+        inner = x if x.min(initial=1.0) > 0 else np.where((x == 0) & (numbers.lower == 0), TINY, x)
+        self.point = Point(form, numbers, inner)
+        values, self.slopes = refinement.contributions(self.point)
+        if inner is not x:  # the values are those at 0, the slopes those just above
+            values = refinement.values(Point(form, numbers, x))
+        # Rows: what adds against what takes away, constants included.
+        self.more, self.less = np.maximum(numbers.constant[1:], 0.0), np.maximum(-numbers.constant[1:], 0.0)
+        if values.min(initial=0.0) >= 0:
+            self.more = self.more + added(refinement.value_rows, values, m + 1)[1:]
+        else:
+            self.more = self.more + added(refinement.value_rows, np.maximum(values, 0.0), m + 1)[1:]
+            self.less = self.less + added(refinement.value_rows, np.maximum(-values, 0.0), m + 1)[1:]
+        self.slack = (self.more - self.less) * refinement.sign
+        # Columns: marginal cost against the worth of marginal products.
+        self.price = np.concatenate(([1.0], np.where(active, -multipliers, 0.0)))
+        self.shares = self.slopes * self.price[refinement.rows]
+        self.plus = added(refinement.columns, np.maximum(self.shares, 0.0), n)
+        self.minus = added(refinement.columns, np.maximum(-self.shares, 0.0), n)
+        self.logarithmic = (numbers.lower >= 0) & (inner > 0)
+        self.width = inner if self.logarithmic.all() else np.where(
+            self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+        self._curvature()
+        self._residuals()
         self.error = max(_size(self.column_error, free), _size(self.row_error, active))
 
     def _residuals(self) -> None:
@@ -380,12 +379,11 @@ class System:
     def prices(self, memory: Array) -> Array:
         """(rows,) the cheapest marginal cost at which each row could be served: a multiplier to begin with."""
         r, form = self.refinement, self.refinement.form
-        with np.errstate(all="ignore"):
-            inner = np.where((self.x > 0) | (self.numbers.lower != 0), self.x, memory)
-            _, slopes = r.contributions(Point(form, self.numbers, inner))
-            shares = slopes * self.price[r.rows]
-            cost = added(r.columns, np.abs(shares), form.n)
-            ratio = cost[r.inner_columns] / np.abs(slopes[r.inner])
+        inner = np.where((self.x > 0) | (self.numbers.lower != 0), self.x, memory)
+        _, slopes = r.contributions(Point(form, self.numbers, inner))
+        shares = slopes * self.price[r.rows]
+        cost = added(r.columns, np.abs(shares), form.n)
+        ratio = cost[r.inner_columns] / np.abs(slopes[r.inner])
         price = np.full(form.m, np.inf)
         np.minimum.at(price, r.inner_rows, np.where(ratio > 0, ratio, np.inf))
         return np.where(np.isfinite(price), price, 1.0) * np.where(form.relation == 0, 1, form.relation)
@@ -410,36 +408,34 @@ class System:
     def seen(self) -> Guess:
         """The active set as the path shows it: of each slack and its multiplier the smaller one, by their natural sizes."""
         assert self.barrier is not None
-        with np.errstate(all="ignore"):
-            size = np.maximum(self.more, self.less)
-            active = np.abs(self.multipliers) * size / self.barrier.row_cost > self.slack / size
-            below = self.inner_distance(self.x - self.numbers.lower)
-            above = self.inner_distance(self.numbers.upper - self.x)
+        size = np.maximum(self.more, self.less)
+        active = np.abs(self.multipliers) * size / self.barrier.row_cost > self.slack / size
+        below = self.inner_distance(self.x - self.numbers.lower)
+        above = self.inner_distance(self.numbers.upper - self.x)
         return self.refinement.guess(self.numbers, self.x, self.multipliers, active | ~self.refinement.flexible,
                                      below > self.minus, above > self.plus)
 
     def step(self) -> tuple[Array, Array]:
         """`(du, dv)`: relative changes of free columns and active rows' multipliers; 0 for the others; nan if singular."""
         r, form = self.refinement, self.refinement.form
-        with np.errstate(all="ignore"):
-            share, product = self.shares[r.inner], self.slopes[r.inner] * self.width[r.inner_columns]
-            prices = share * _sided(share, self.by_more, self.by_less, r.inner_columns)
-            yields = product * _sided(product, self.row_more, self.row_less, r.inner_rows)
-            curved = self.curved * _sided(self.changed, self.by_more, self.by_less, self.rows)
-            free = slice(None) if self.free.all() else np.flatnonzero(self.free)
-            active = slice(None) if self.active.all() else np.flatnonzero(self.active)
-            F, G = self.column_error[free], self.row_error[active]
-            give, stiff = np.zeros(len(G)), np.zeros(len(F))
-            if self.barrier is not None:
-                give, stiff = self.give[active], self.stiff[free]
-                G = np.where(r.flexible[active], give * G, G)
-            B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
-            if r.separable:
-                diagonal = added(self.rows, curved, form.n)[free] + stiff
-                diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
-                u, v = _by_rows(diagonal, B, C, F, G, give)
-            else:
-                u, v = _whole(self._hessian(curved, free, stiff), B, C, F, G, give)
+        share, product = self.shares[r.inner], self.slopes[r.inner] * self.width[r.inner_columns]
+        prices = share * _sided(share, self.by_more, self.by_less, r.inner_columns)
+        yields = product * _sided(product, self.row_more, self.row_less, r.inner_rows)
+        curved = self.curved * _sided(self.changed, self.by_more, self.by_less, self.rows)
+        free = slice(None) if self.free.all() else np.flatnonzero(self.free)
+        active = slice(None) if self.active.all() else np.flatnonzero(self.active)
+        F, G = self.column_error[free], self.row_error[active]
+        give, stiff = np.zeros(len(G)), np.zeros(len(F))
+        if self.barrier is not None:
+            give, stiff = self.give[active], self.stiff[free]
+            G = np.where(r.flexible[active], give * G, G)
+        B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
+        if r.separable:
+            diagonal = added(self.rows, curved, form.n)[free] + stiff
+            diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
+            u, v = _by_rows(diagonal, B, C, F, G, give)
+        else:
+            u, v = _whole(self._hessian(curved, free, stiff), B, C, F, G, give)
         du, dv, self.weight = np.zeros(form.n), np.zeros(form.m), np.zeros(form.m)
         du[free], dv[active] = u, v
         if self.barrier is None and B.shape[0] and B.shape[1]:

@@ -224,40 +224,39 @@ def vanishing(form: Form, costs: Costs, numbers: Numbers, own: npt.NDArray[np.bo
 def natural(monotone: Monotone, numbers: Numbers) -> Natural:
     """The sizes `t_j`, `T_k`, the start `x(T)` and the scales that follow."""
     form, costs, own = monotone.form, monotone.costs, monotone.own
-    with np.errstate(all="ignore"):
-        given = _output(monotone, numbers)
-        needs = -numbers.constant[1:] * form.relation
-        needs = np.where(needs > 0, needs, 0.0)
-        if numbers.present is not None:
-            needs = np.where(numbers.present, needs, 0.0)
-        needy = np.flatnonzero(needs > 0)
-        log_needs = np.log(needs[needy])
+    given = _output(monotone, numbers)
+    needs = -numbers.constant[1:] * form.relation
+    needs = np.where(needs > 0, needs, 0.0)
+    if numbers.present is not None:
+        needs = np.where(numbers.present, needs, 0.0)
+    needy = np.flatnonzero(needs > 0)
+    log_needs = np.log(needs[needy])
 
-        all_needy = len(needy) == form.m
+    all_needy = len(needy) == form.m
 
-        def supplied(log_t: Array | float) -> tuple[Array, Array, Array]:
-            x = completed(form, numbers, given(log_t))
-            body = Point(form, numbers, x).rows()[1:]
-            supply = body * form.relation + needs
-            return x, body, np.log(supply if all_needy else supply[needy]) - log_needs
+    def supplied(log_t: Array | float) -> tuple[Array, Array, Array]:
+        x = completed(form, numbers, given(log_t))
+        body = Point(form, numbers, x).rows()[1:]
+        supply = body * form.relation + needs
+        return x, body, np.log(supply if all_needy else supply[needy]) - log_needs
 
-        row_log = np.zeros(form.m)
-        row_log[needy], met = _smallest(supplied, len(needy))
-        column_log = _served(monotone, row_log, needy)
-        short = needy[:0]
-        if met.all():
-            for _ in range(_ROUNDS):
-                x, body, ratio = supplied(column_log + _MARGIN)
-                if np.all(ratio > 0):
-                    break
-                # The interpolation was short: raise what serves the rows that fail.
-                row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
-                column_log = _served(monotone, row_log, needy)
-        else:
-            x, body, ratio = supplied(_LARGEST)
-            short = needy[~(ratio > -1e-9)]
-        row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-        return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
+    row_log = np.zeros(form.m)
+    row_log[needy], met = _smallest(supplied, len(needy))
+    column_log = _served(monotone, row_log, needy)
+    short = needy[:0]
+    if met.all():
+        for _ in range(_ROUNDS):
+            x, body, ratio = supplied(column_log + _MARGIN)
+            if np.all(ratio > 0):
+                break
+            # The interpolation was short: raise what serves the rows that fail.
+            row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
+            column_log = _served(monotone, row_log, needy)
+    else:
+        x, body, ratio = supplied(_LARGEST)
+        short = needy[~(ratio > -1e-9)]
+    row_cost, column_cost = np.exp(row_log), np.exp(column_log)
+    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -368,18 +367,17 @@ def balanced(costs: Costs, structure: Structure, numbers: Numbers) -> tuple[Scal
     """
     form = structure.form
     lower, upper = numbers.lower, numbers.upper
-    with np.errstate(all="ignore"):
-        x = np.where(np.isfinite(lower), lower + np.minimum(1.0, (upper - lower) / 2), np.minimum(0.0, upper - 1.0))
-        column, size = np.ones(form.n), np.ones(form.n)
-        if costs.separable and len(costs.pieces) + len(costs.linear_terms):
-            at = np.where(np.isfinite(lower), lower, 0.0)
-            turn = costs.turning(numbers, at)
-            inside = (turn > 0) & (at + turn < upper) & (costs.counts > 0)
-            column = np.where(inside, turn, column)
-            x = np.where(inside, at + turn, x)
-            worth = costs.volume(numbers, x)
-            size = np.where(inside & (worth > 0), worth, 0.0)
-        x = completed(form, numbers, np.clip(x, lower, upper))
-        blocks = int(structure.component.max(initial=-1)) + 1
-        total = added(structure.component, size, blocks)
+    x = np.where(np.isfinite(lower), lower + np.minimum(1.0, (upper - lower) / 2), np.minimum(0.0, upper - 1.0))
+    column, size = np.ones(form.n), np.ones(form.n)
+    if costs.separable and len(costs.pieces) + len(costs.linear_terms):
+        at = np.where(np.isfinite(lower), lower, 0.0)
+        turn = costs.turning(numbers, at)
+        inside = (turn > 0) & (at + turn < upper) & (costs.counts > 0)
+        column = np.where(inside, turn, column)
+        x = np.where(inside, at + turn, x)
+        worth = costs.volume(numbers, x)
+        size = np.where(inside & (worth > 0), worth, 0.0)
+    x = completed(form, numbers, np.clip(x, lower, upper))
+    blocks = int(structure.component.max(initial=-1)) + 1
+    total = added(structure.component, size, blocks)
     return Scales(column, np.ones(form.m), 1.0 / np.where(total > 0, total, 1.0)), x
