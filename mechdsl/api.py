@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, overload
@@ -17,12 +16,12 @@ from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.elaborate.expressions import label_text
-from mechdsl.errors import MechError, Source, UsageError, did_you_mean
+from mechdsl.errors import Source, UsageError, did_you_mean
 from mechdsl.evaluate import Array
-from mechdsl.formula import IndexSet, Quantity
+from mechdsl.formula import Quantity
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
+from mechdsl.overrides import assignments, entries
 from mechdsl.pipeline import Run
 from mechdsl.program import Program
 from mechdsl.report import json_report
@@ -30,7 +29,7 @@ from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
 from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "assignments", "chosen", "exported", "load", "parse"]
+__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -158,7 +157,7 @@ class MarketFile:
         found: list[Override] = []
         for address, value in values.items():
             name, *labels = address.split(".")
-            found += _entries(name, tuple(labels), value, sets.get(name, ()))
+            found += entries(name, tuple(labels), value, sets.get(name, ()))
         return tuple(found)
 
 
@@ -359,65 +358,6 @@ def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quant
 
 def _names(regime: str | Names) -> tuple[str, ...]:
     return (regime,) if isinstance(regime, str) else tuple(regime or ())
-
-
-def assignments(text: str) -> tuple[Override, ...]:
-    """`c.video=0.3,mu=0` as overrides; maps by label are spread out.
-
-    Raises:
-        UsageError: the text does not read so.
-    """
-    if not text.strip():
-        return ()
-    try:
-        statements = syntax.parse_values(text)
-    except MechError as error:
-        first = error.diagnostics[0]
-        place = f" (column {first.span.column})" if first.span else ""
-        raise UsageError(f"'{text}' does not read as name.label=number: {first.message}{place}") from None
-    return tuple(o for s in statements for o in _spread(s.name.id, tuple(map(label_text, s.labels)), s.value, text))
-
-
-def _spread(name: str, labels: tuple[str, ...], node: tree.Expression, text: str) -> list[Override]:
-    if isinstance(node, tree.Mapping):
-        return [o for label, inner in node.entries for o in _spread(name, (*labels, label_text(label)), inner, text)]
-    return [Override(name, labels, float(_constant(node, text)))]
-
-
-def _constant(node: tree.Expression, text: str) -> Fraction:
-    """A literal number, signed, perhaps in the four operations."""
-    match node:
-        case tree.Number():
-            return node.value
-        case tree.Unary(operator="-" | "+"):
-            inner = _constant(node.operand, text)
-            return -inner if node.operator == "-" else inner
-        case tree.Binary(operator="+" | "-" | "*" | "/"):
-            left, right = _constant(node.left, text), _constant(node.right, text)
-            if node.operator == "/":
-                if right == 0:
-                    raise UsageError(f"'{text}' divides by zero")
-                return left / right
-            return left * right if node.operator == "*" else left + (right if node.operator == "+" else -right)
-        case _:
-            raise UsageError(f"'{text}' gives no number; write name.label=number, as in d.video=5")
-
-
-def _entries(name: str, labels: tuple[str, ...], value: Any, sets: tuple[IndexSet, ...]) -> list[Override]:
-    """Overrides from Python values: a number, a map by label, a list or an array in the order of the labels."""
-    if isinstance(value, Mapping):
-        return [o for label, inner in value.items() for o in _entries(name, (*labels, str(label)), inner, sets)]
-    if hasattr(value, "__len__") and not isinstance(value, str):
-        if len(labels) >= len(sets) or len(value) != len(sets[len(labels)]):
-            raise UsageError(f"'{'.'.join((name, *labels))}' does not take {len(value)} values")
-        keys = sets[len(labels)].labels
-        return [
-            o for label, inner in zip(keys, value, strict=True) for o in _entries(name, (*labels, label), inner, sets)
-        ]
-    try:
-        return [Override(name, labels, float(value))]
-    except (TypeError, ValueError):
-        raise UsageError(f"'{'.'.join((name, *labels))}' needs a number, not {value!r}") from None
 
 
 def _frame(results: Sequence[Result]) -> Any:

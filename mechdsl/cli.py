@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
 
-    from mechdsl.errors import MechError
+    from mechdsl.errors import Diagnostic, MechError
     from mechdsl.market import Market, Model
     from mechdsl.pipeline import Run
     from mechdsl.structure import Registry
@@ -150,10 +150,8 @@ def _refuse(error: MechError) -> int:
 
 
 def _solve(arguments: list[str]) -> int:
-    parser = _parser("solve", regime=True, values=True, plugin=True)
-    parser.add_argument(
-        "--at", action="append", default=[], metavar="C.LABEL=X", help="reported types, on top of the file's"
-    )
+    parser = _parser("solve")
+    _at_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
     parser.add_argument("--all", action="store_true", help="every row of long tables")
     parser.add_argument("--verbose", action="store_true", help="every check of the certificates")
@@ -205,6 +203,26 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     return INTERRUPTED if interrupted else _status(runs, named=bool(options.regime))
 
 
+def _fault(market: Market, problems: Sequence[Diagnostic], *, alone: bool, named: bool) -> bool:
+    """Whether regimes that nothing handles are a fault and not an answer beside others; if so, named on stderr."""
+    if not problems or not (alone or named):
+        return False
+    from mechdsl.errors import MechError
+
+    print(MechError(problems, market.source).render(), file=sys.stderr)
+    return True
+
+
+def _unhandled_fault(markets: tuple[Market, ...], registry: Registry, options: Namespace) -> bool:
+    """The same, for commands that do not solve."""
+    from mechdsl.pipeline import unhandled
+    from mechdsl.structure import match
+
+    matches = [(market, match(market, registry)) for market in markets]
+    problems = [unhandled(market, found, registry) for market, found in matches if found.structure is None]
+    return _fault(markets[0], problems, alone=len(markets) == 1, named=bool(options.regime))
+
+
 def _interrupted(runs: Sequence[Run]) -> bool:
     """Whether the last solve was stopped by the user: Ipopt returns then, and Python is told nothing."""
     from mechdsl.program import Status
@@ -217,13 +235,7 @@ def _status(runs: Sequence[Run], *, named: bool) -> int:
     """The exit status over the regimes asked for: the first of fault, failure and failed certificate that applies."""
     from mechdsl.program import Status
 
-    unhandled = [r for r in runs if r.problem is not None]
-    if unhandled and (named or len(runs) == 1):
-        from mechdsl.errors import MechError
-
-        print(
-            MechError([r.problem for r in unhandled if r.problem], unhandled[0].market.source).render(), file=sys.stderr
-        )
+    if _fault(runs[0].market, [r.problem for r in runs if r.problem], alone=len(runs) == 1, named=named):
         return AT_FAULT
     answers = (Status.OPTIMAL, Status.NO_MARKET, Status.NO_EQUILIBRIUM)
     if any(r.outcome is not None and r.outcome.status not in answers for r in runs):
@@ -234,20 +246,21 @@ def _status(runs: Sequence[Run], *, named: bool) -> int:
 
 
 def _inspect(arguments: list[str]) -> int:
-    parser = _parser("inspect", regime=True, values=True, plugin=True)
+    parser = _parser("inspect")
     parser.add_argument("--format", choices=("text", "markdown", "latex", "json"), default="text")
     options = parser.parse_args(arguments)
     model, registry = _loaded(options)
     from mechdsl.report.inspect import inspect
 
-    print(inspect(_chosen(model, options), registry, options.format))
-    return ANSWERED
+    markets = _chosen(model, options)
+    print(inspect(markets, registry, options.format))
+    return AT_FAULT if _unhandled_fault(markets, registry, options) else ANSWERED
 
 
 def _check(arguments: list[str]) -> int:
     from mechdsl.errors import MechError
 
-    parser = _parser("check", regime=True, values=True, plugin=True)
+    parser = _parser("check")
     parser.add_argument("--json", action="store_true", help="one JSON object, for editors, on stdout")
     options = parser.parse_args(arguments)
     try:
@@ -261,15 +274,15 @@ def _check(arguments: list[str]) -> int:
         raise
     from mechdsl.check import diagnose
 
-    looked = diagnose(model, registry, [m.regime for m in _chosen(model, options)])
+    markets = _chosen(model, options)
+    looked = diagnose(model, registry, [m.regime for m in markets])
     from mechdsl.report import diagnosis, json_report, terminal
 
     if options.json:
         print(json_report.to_text(diagnosis.check_object(looked)))
     else:
         terminal.console().print(diagnosis.page(looked), crop=False)
-    unhandled = [r for r in looked.regimes if r.match.structure is None]
-    return AT_FAULT if unhandled and (options.regime or len(looked.regimes) == 1) else ANSWERED
+    return AT_FAULT if _unhandled_fault(markets, registry, options) else ANSWERED
 
 
 def _fmt(arguments: list[str]) -> int:
@@ -329,14 +342,18 @@ def _explain(arguments: list[str]) -> int:
 
 
 def _export(arguments: list[str]) -> int:
-    parser = _parser("export", regime=True, values=True, plugin=True)
+    parser = _parser("export")
+    _at_option(parser)
     parser.add_argument("--to", required=True, choices=("pyomo", "nl", "latex", "json"))
     parser.add_argument("-o", "--output", metavar="FILE", help="write there, not to stdout")
     options = parser.parse_args(arguments)
     model, registry = _loaded(options)
     from mechdsl.api import exported
 
-    text = exported(_chosen(model, options), registry, options.to)
+    markets = _chosen(model, options)
+    if _unhandled_fault(markets, registry, options):
+        return AT_FAULT
+    text = exported(markets, registry, options.to)
     if options.output is None:
         print(text)
     else:
@@ -366,20 +383,20 @@ def _bare_parser(command: str) -> ArgumentParser:
     )
 
 
-def _parser(command: str, *, regime: bool, values: bool, plugin: bool) -> ArgumentParser:
+def _parser(command: str) -> ArgumentParser:
     """A parser of a command on one file, with the options that commands share."""
     parser = _bare_parser(command)
     parser.add_argument("file", metavar="FILE", help="a .mech file")
-    if regime:
-        parser.add_argument("--regime", action="append", default=[], metavar="R", help="these regimes alone")
-    if values:
-        parser.add_argument(
-            "--set", action="append", default=[], metavar="D.LABEL=X", help="params, on top of the file's"
-        )
-        parser.add_argument("--seed", type=int, default=0, metavar="S", help="of params drawn with ~ (default 0)")
-    if plugin:
-        _plugin_option(parser)
+    parser.add_argument("--regime", action="append", default=[], metavar="R", help="these regimes alone")
+    parser.add_argument("--set", action="append", default=[], metavar="D.LABEL=X", help="params, on top of the file's")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of params drawn with ~ (default 0)")
+    _plugin_option(parser)
     return parser
+
+
+def _at_option(parser: ArgumentParser) -> None:
+    text = "reported types, on top of the file's"
+    parser.add_argument("--at", action="append", default=[], metavar="C.LABEL=X", help=text)
 
 
 def _plugin_option(parser: ArgumentParser) -> None:
@@ -388,7 +405,7 @@ def _plugin_option(parser: ArgumentParser) -> None:
 
 def _loaded(options: Namespace) -> tuple[Model, Registry]:
     """The model with the values of the command line, and the structures at hand."""
-    from mechdsl.api import assignments
+    from mechdsl.overrides import assignments
     from mechdsl.pipeline import load
 
     _existing(options.file)

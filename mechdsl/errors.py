@@ -100,8 +100,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
     parts = [f"Did you mean '{near[0]}'?"] if near else []
     if names:
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-        parts.append(f"Known here: {shown}.")
+        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else ".")
+        parts.append(f"Known here: {shown}")
     return " ".join(parts)
 
 

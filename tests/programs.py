@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -36,6 +38,11 @@ def listed(part: SearchStrategy[Words] | SearchStrategy[str], most: int = 3) -> 
     return some.map(lambda drawn: [w for at, item in enumerate(drawn) for w in ([","] if at else []) + item])
 
 
+def several(part: SearchStrategy[Words], most: int) -> SearchStrategy[Words]:
+    """None, one or more, with nothing between."""
+    return st.lists(part, max_size=most).map(lambda rows: list(chain.from_iterable(rows)))
+
+
 def _larger(inner: SearchStrategy[Words]) -> SearchStrategy[Words]:
     bracketed = words("(", inner, ")")
     called = words(name.filter(lambda n: n not in {"sum", "prod"}), "(", listed(inner), ")")
@@ -48,8 +55,8 @@ def _larger(inner: SearchStrategy[Words]) -> SearchStrategy[Words]:
     atom = st.one_of(bracketed, called, named, keyed, subscripted, aggregate)
     signed = words(st.sampled_from(["-", "+"]), atom)
     sign = st.sampled_from(["+", "-", "*", "/", "^"])
-    chain = words(atom, sign, st.one_of(atom, signed), sign, atom)
-    return st.one_of(atom, signed, chain)
+    operation = words(atom, sign, st.one_of(atom, signed), sign, atom)
+    return st.one_of(atom, signed, operation)
 
 
 _ATOM = words(st.one_of(name, number, number, string))
@@ -63,7 +70,7 @@ interval = words(st.sampled_from(["[", "("]), arithmetic, ",", arithmetic, st.sa
 label = st.one_of(words(name), words(number), words("-", number), words(string))
 law = words("normal", "(", arithmetic, ",", arithmetic, ")", maybe(words("on", interval)))
 mapping = words("{", listed(words(label, ":", st.one_of(arithmetic, law)), most=4), "}")
-sequence = words("[", listed(st.one_of(arithmetic, number), most=14), "]")
+sequence = words("[", listed(st.one_of(arithmetic, words(number)), most=14), "]")
 value = st.one_of(expression, law, mapping, sequence, words("{", listed(words(label, ":", mapping)), "}"))
 letters = words("[", listed(name), "]")
 target = words(name, maybe(letters))
@@ -74,7 +81,7 @@ steps = words(arithmetic, "..", arithmetic)
 label_set = words("{", listed(label), "}")
 path = st.sampled_from(["d.video", "w.3", 'mu.video."New York"', "x"])
 place = st.one_of(words(path), words(name, "[", listed(label), "]"))
-chain = words(arithmetic, ">=", arithmetic, maybe(words("==", arithmetic)))
+ordering = words(arithmetic, ">=", arithmetic, maybe(words("==", arithmetic)))
 
 shared = st.one_of(
     words("index", listed(name), "in", name, "=", st.one_of(label_set, steps), doc),
@@ -103,11 +110,11 @@ item = st.one_of(
 )
 layer = st.one_of(
     words("layer", target, doc),
-    words("layer", target, doc, "{", st.lists(item, max_size=4).map(lambda rows: sum(rows, [])), "}"),
+    words("layer", target, doc, "{", several(item, 4), "}"),
     words("layer", target, "{", item, "}", doc),
 )
-inside = st.lists(st.one_of(shared, layer, words("set", place, "=", value), words("cite", string)), max_size=4)
-regime = words("regime", name, doc, "{", inside.map(lambda rows: sum(rows, [])), "}")
+inside = several(st.one_of(shared, layer, words("set", place, "=", value), words("cite", string)), 4)
+regime = words("regime", name, doc, "{", inside, "}")
 axis = words(place, "in", st.one_of(steps, words(steps, "by", arithmetic), label_set, sequence))
 study = st.one_of(
     words(st.sampled_from(["draws", "seed", "instances"]), arithmetic),
@@ -116,7 +123,7 @@ study = st.one_of(
     words("table", listed(expression)),
     words("plot", "box", "(", listed(expression), ")"),
 )
-experiment = words("experiment", name, doc, "{", st.lists(study, max_size=4).map(lambda rows: sum(rows, [])), "}")
+experiment = words("experiment", name, doc, "{", several(study, 4), "}")
 statement = st.one_of(
     words("market", name, string),
     words("cite", string),
@@ -126,9 +133,9 @@ statement = st.one_of(
     layer,
     regime,
     experiment,
-    words("claim", name, ":", listed(chain), doc),
+    words("claim", name, ":", listed(ordering), doc),
 )
-program: SearchStrategy[Words] = st.lists(statement, max_size=5).map(lambda rows: sum(rows, []))
+program = several(statement, 5)
 
 _SPACES = [" ", " ", " ", " ", "  ", "\t", "\n", "\n\n", "\n\n\n\n", "\r\n"]
 

@@ -363,9 +363,42 @@ def test_every_model_passes_check(file: Path, say: Any) -> None:
     assert (said.status, said.err) == (0, "")
 
 
-def test_check_by_name_of_what_nothing_handles(say: Any) -> None:
-    assert say("check", SIX).status == 0
-    assert say("check", SIX, "--regime", "M3").status == 1
+@pytest.mark.parametrize("command", [("check",), ("inspect",), ("export", "--to", "json")])
+def test_what_nothing_handles_asked_for_by_name(command: Sequence[str], say: Any) -> None:
+    assert say(*command, SIX).status == 0
+    said = say(*command, SIX, "--regime", "M3")
+    assert said.status == 1
+    assert "error[M060]" in said.err
+
+
+def test_export_json(say: Any, pair: Path) -> None:
+    said = say("export", pair, "--to", "json", "--regime", "other", "--at", "c=0.125")
+    assert (said.status, said.err) == (0, "")
+    programme = said.json["regimes"]["other"]
+    assert programme["objective"] == "sum(k: c[k]*x[k])"
+    demand = {"name": "demand[k]", "left": "x[k]", "relation": ">=", "right": "d[k]", "where": "d[k] > 0"}
+    assert programme["constraints"] == [demand]
+    assert programme["parameters"] == {"c": {"video": 0.125, "text": 0.125}}
+
+
+def test_export_to_a_file(say: Any, pair: Path, tmp_path: Path) -> None:
+    target = tmp_path / "pair.tex"
+    assert say("export", pair, "--to", "latex", "-o", target) == Said(0, "", "")
+    assert target.read_text().startswith("\\documentclass")
+    said = say("export", pair, "--to", "latex", "-o", tmp_path / "no" / "pair.tex")
+    assert (said.status, said.out) == (2, "")
+    assert "cannot be written" in said.err
+
+
+def test_export_of_one_programme_wants_one_regime(say: Any, pair: Path) -> None:
+    said = say("export", pair, "--to", "nl")
+    assert said.status == 2
+    assert "name one of plain, other" in said.err
+
+
+def test_export_to_pyomo_and_nl(say: Any, pair: Path) -> None:
+    assert "demand" in say("export", pair, "--to", "pyomo", "--regime", "plain").out
+    assert say("export", pair, "--to", "nl", "--regime", "plain").out.startswith("g3 ")
 
 
 # ---------------------------------------------------------------------------------------------- processes and terminals

@@ -320,7 +320,7 @@ def points(d: Distribution) -> list[float]:
         chosen += spread + [d.lower + width * u for u in near] + [d.upper - width * u for u in near]
     if d.lower == 0:
         chosen += [1e-30, 1e-100]
-    return sorted({float(c) for c in chosen if d.lower < c < d.upper and c not in d.kinks})
+    return sorted({float(c) for c in chosen if d.lower < c < d.upper and abs(c) > 1e-300 and c not in d.kinks})
 
 
 def relative_error(found: float, expected: Any) -> float:

@@ -10,7 +10,7 @@ import sympy as sp
 
 from mechdsl import pipeline, syntax
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.errors import MechError
+from mechdsl.errors import MechError, Source
 from mechdsl.market import Market
 
 GOOD = Path(__file__).parent / "cases" / "good"
@@ -153,6 +153,87 @@ def test_set_in_a_regime_whole_or_one_entry() -> None:
     markets = pipeline.parse(text).markets
     tables = {n: m.data[m.declarations["d"].quantity].tolist() for n, m in markets.items()}
     assert tables == {"a": [1, 1], "b": [3, 9], "c": [3, 4]}
+
+
+def test_set_takes_labels_and_rows_as_a_declaration_does() -> None:
+    text = (
+        HEAD
+        + CREATORS
+        + REST
+        + "index n in creators = 1..2  param home[n] in domains = video  param d[k] = 1  param mu[i, k] = 0.5\n"
+        + "regime a { set home[2] = text  set mu[text] = {video: 0.1, text: 0.2} }\n"
+        + "regime b { set mu = [[1, 2], [3, 4]] }"
+    )
+    markets = pipeline.parse(text).markets
+    tables = {(r, n): m.data[m.declarations[n].quantity].tolist() for r, m in markets.items() for n in ("home", "mu")}
+    assert tables["a", "home"] == [0, 1]
+    assert tables["a", "mu"] == [[0.5, 0.5], [0.1, 0.2]]
+    assert tables["b", "home"] == [0, 0]
+    assert tables["b", "mu"] == [[1, 2], [3, 4]]
+
+
+def test_a_set_of_labels_may_share_its_name_with_a_param() -> None:
+    built = market(HEAD + CREATORS + REST + "index n in N = 1..N  param N = 3  param d[k] = 1")
+    assert {s.name: len(s) for s in built.sets} == {"domains": 2, "N": 3}
+
+
+OUTER = HEAD + CREATORS + REST + (
+    "index n in creators = 2..4  param home[n] in creators = 2  param d[k] in [0, inf) = [3, 4]\n"
+    "param mu[i, k] in [0, 1] = 0.5  report c = {video: 0.3, text: 0.6}"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("overrides", "report", "message"),
+    [
+        ([("dd", (), 1)], [], "'dd' is no param"),
+        ([("x", (), 1)], [], "'x' is no param but a decision"),
+        ([("d", ("music",), 1)], [], "domains has no label 'music', so d[music] is no entry"),
+        ([("d", ("video", "text"), 1)], [], "'d' takes 1 label, here are 2"),
+        ([("mu", (), 2)], [], "mu[video, video] = 2 (and 3 more), given from outside the file, is outside its "
+            "declared range [0, 1]"),
+        ([("mu", ("text",), 0.1), ("mu", ("text", "video"), -1)], [], "mu[text, video] = -1, given from outside the "
+            "file, is outside its declared range [0, 1]"),
+        ([("home", ("3",), 9)], [], "creators has no label '9', which 'home' is given from outside the file"),
+        ([], [("d", (), 1)], "'d' is no private type but a param"),
+        ([], [("c", ("music",), 1)], "domains has no label 'music', so c[music] is no entry"),
+        ([], [("c", (), 1.5)], "the report c[video] = 1.5 (and 1 more) is outside its support [0, 1]"),
+        ([], [("c", ("text",), 1.00000001)], "the report c[text] = 1.00000001 is outside its support [0, 1]"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_values_from_outside_has_no_place(
+    overrides: list[tuple[str, tuple[str, ...], float]], report: list[tuple[str, tuple[str, ...], float]], message: str
+) -> None:
+    file = syntax.parse(OUTER)
+    given = ([Override(*o) for o in overrides], [Override(*o) for o in report])
+    with pytest.raises(MechError) as caught:
+        elaborate(file, Source("outer", OUTER), None, *given)
+    assert [(d.message, d.span) for d in caught.value.diagnostics] == [(message, None)]
+
+
+def test_a_number_from_outside_is_the_label_of_a_param_that_takes_labels() -> None:
+    model = elaborate(syntax.parse(OUTER), Source("outer", OUTER), None, [Override("home", ("3",), 4.0)])
+    built = model.markets["main"]
+    assert built.data[built.declarations["home"].quantity].tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "line", "column"),
+    [
+        ("param d[k] = 1  let a =\n  3 * σκ[k]", "σκ", 2, 7),
+        ("param d[k] = 1\r\nparam b[k] =\r\n  unifrm(1)", "unifrm", 3, 3),
+        ("param d[k] = {video: 1,\n  text: 1 +\n  #foo\n  foo[k]}", "foo", 4, 3),
+    ],
+)
+def test_the_word_that_is_wrong_is_underlined(text: str, word: str, line: int, column: int) -> None:
+    whole = HEAD.replace("\n", " ") + CREATORS.replace("\n", " ") + REST.replace("\n", " ") + "\n" + text
+    with pytest.raises(MechError) as caught:
+        pipeline.parse(whole)
+    (found,) = caught.value.diagnostics
+    assert found.span is not None
+    assert whole[found.span.start : found.span.end] == word
+    assert (found.span.line, found.span.column) == (line + 1, column)
+    assert (found.span.end_line, found.span.end_column) == (line + 1, column + len(word))
 
 
 def test_layers_named_again_are_added_to() -> None:

@@ -1,4 +1,4 @@
-"""`mechdsl fmt`: the meaning and every comment stay, formatting twice changes nothing, and the look is held as golden files."""
+"""`mechdsl fmt`: the meaning and every comment stay, formatting twice changes nothing, golden files hold the look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = sorted((CASES / "good").glob("*.mech"))
 LAYOUTS = sorted((CASES / "format").glob("*.mech"))
 
 quick = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
@@ -109,7 +109,7 @@ def test_a_text_that_does_not_parse_is_refused() -> None:
         format_file("let a = ")
 
 
-# ------------------------------------------------------------------------------------------------------ the printer alone
+# ---------------------------------------------------------------------------------------------------- the printer alone
 
 LIST = Group(concat([Text("f("), Indent(2, concat([SOFT, Text("one,"), SPACE, Text("two")])), SOFT, Text(")")]))
 

@@ -30,6 +30,7 @@ LAYERS = (
     "program",
     "market",
     "elaborate",
+    "overrides",
     "derivation",
     "outcome",
     "engines",

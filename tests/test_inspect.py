@@ -79,6 +79,7 @@ MARKETS = {
         (X[K] + IndexSum(MU[I, K] * X[I] ** RHO[I], (I,)), "x[k] + Σ_i μ[i, k]·x[i]^ρ[i]"),
         (A - (B - P), "a + p − b"),
         (-A * (B + P), "−a·(b + p)"),
+        (sp.Add(A, sp.Mul(-1, B + P, evaluate=False), evaluate=False), "a − (b + p)"),
         (A / (B * P), "a/(b·p)"),
         ((A + B) / P, "(a + b)/p"),
         (A**-2, "1/a²"),

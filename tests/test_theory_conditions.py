@@ -156,6 +156,24 @@ def test_conditions_of_one_provider_by_hand() -> None:
             assert bool(evaluate(formula, values))
 
 
+def test_signs_by_hand() -> None:
+    """Worked optima in every form: multipliers of inequalities are >= 0, rows that a condition excludes have no say."""
+    e, cap = (Variable(E, (), -sp.oo, sp.oo),), Quantity("cap", (DOMAINS,), "param", NONNEGATIVE)
+    data = {cap: np.array([2.0, 3.0])}
+    least = Constraint("least", (K,), E, ">=", cap[K], where=sp.Eq(K, 0, evaluate=False))
+    cases = [
+        (Optimum("minimize", E**2, e, (Constraint("least", (), E, ">=", sp.Integer(3)),), {}), 3.0, 6.0),
+        (Optimum("minimize", -4 * E, e, (Constraint("most", (), E, "<=", sp.Integer(3)),), {}), 3.0, 4.0),
+        (Optimum("maximize", 4 * E, e, (Constraint("most", (), E, "<=", sp.Integer(3)),), {}), 3.0, 4.0),
+        (Optimum("minimize", E**2, e, (Constraint("exact", (), E, "==", sp.Integer(-1)),), {}), -1.0, -2.0),
+        (Optimum("minimize", E**2, e, (least,), data), 2.0, np.array([4.0, 1e9])),
+    ]
+    for program, optimum, shadow in cases:
+        conditions = kkt(program)
+        values = {**program.data, E: np.array(optimum), conditions.multipliers[0]: np.asarray(shadow)}
+        assert float(evaluate(conditions.stationarity[0], values)) == pytest.approx(0, abs=1e-12)
+
+
 def test_sums_over_homes_are_picked() -> None:
     """`sum(k: [k = home[n]] lambda[k])` is shown as `lambda[home[n]]`; no letter is free and bound at once."""
     (slope,) = kkt(pointwise_program(several_creators())).stationarity

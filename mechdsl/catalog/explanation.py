@@ -1,7 +1,7 @@
 """The form of an entry of the catalogue, and what the first digits of a code say.
 
-A snippet is a statement or two; `SETTING` is the market that it belongs to, for a reader who wants to try it and for the
-test that does.
+A snippet is a statement or two; `SETTING` is the market that it belongs to, for a reader who wants to try it and for
+the test that does.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Explanation:
         title: what is wrong, in a few words.
         cause: how it comes about; whole sentences.
         remedy: what to do; whole sentences.
-        bad: a text that has it; empty where no text alone can.
+        bad: a snippet that has it; empty where no text alone can. One with a `market` statement stands for itself.
         good: the same, mended.
     """
 
@@ -71,5 +71,9 @@ class Explanation:
         prose = (textwrap.fill(text, 100) for text in (self.cause, self.remedy))
         parts = [f"{self.code} ({RANGES[self.code[:3]]}): {self.title}", *prose]
         if self.bad:
-            parts += ["Wrong:", textwrap.indent(self.bad, "    "), "Right:", textwrap.indent(self.good, "    ")]
+            with_it, without = ("With it:", "Without:") if self.code.startswith(_REMARKS) else ("Wrong:", "Right:")
+            parts += [with_it, textwrap.indent(self.bad, "    "), without, textwrap.indent(self.good, "    ")]
         return "\n\n".join(parts)
+
+
+_REMARKS = "M10"  # what check says finds nothing wrong

@@ -82,8 +82,7 @@ TEXT = (
     Explanation(
         "M008",
         "a string is not closed on its line",
-        "A string stands between two double quotes on one line. There is no way to write a double quote inside "
-        "it.",
+        "A string stands between two double quotes on one line. There is no way to write a double quote inside it.",
         'Add the closing " where the string ends. Inside a string, quote with single quotes.',
         bad='market m "a market',
         good='market m "a market"',

@@ -88,11 +88,12 @@ class Beta(Rescaled):
         return slope
 
     def _pdf_slope(self, c: Array) -> Array:
-        slope = self._pdf(c) * self._log_pdf_slope(c)
-        return np.where(np.isfinite(slope), slope, self._end_slope(c))
+        density = self._pdf(c)
+        slope = density * self._log_pdf_slope(c)
+        return np.where(np.isfinite(slope) & (density > _UNDERFLOW), slope, self._end_slope(c))
 
     def _end_slope(self, c: Array) -> Array:
-        """f' where f or f'/f is 0 or infinite: at the ends, term by term."""
+        """f' where f is 0 or infinite, at the ends or by rounding: term by term."""
         log_u, log_w = self._logs(c)
         p, q, slope = self.p, self.q, np.zeros(c.shape)
         scale = -log_beta(p, q) - 2 * math.log(self.upper - self.lower)

@@ -354,7 +354,7 @@ class Exponential(Distribution):
         centre = (self.mean - self.lower) * self.rate
 
         def closed(x: float) -> float:
-            return 1 / x**2 - (1 / (2 * math.sinh(x / 2)) ** 2 if x < 1400 else 0.0)
+            return 1 / x**2 - (1 / (2 * math.sinh(x / 2)) ** 2 if x < 700 else 0.0)
 
         width = self.upper - self.lower if math.isfinite(self.upper) else 1 / self.rate
         return width * self._moment(lambda u: (u - centre / (self.rate * width)) ** 2, closed)

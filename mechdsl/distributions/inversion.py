@@ -36,7 +36,7 @@ def tail_points(
         start: first guesses, shape (N,).
 
     Returns:
-        points, shape (N,), to the last few bits.
+        points, shape (N,), to the last few bits; `origin` where they lie between it and the next number.
     """
     target = np.log(probabilities)
     away = 1.0 if origin < far[0] or origin == -math.inf else -1.0
@@ -50,6 +50,7 @@ def tail_points(
         near[active] = np.where(excess <= 0, c, near[active])
         far[active] = np.where(excess >= 0, c, far[active])
         newton = _step(c, excess, ratio, origin, away)
+        newton = np.where(newton == near[active], np.nextafter(near[active], far[active]), newton)
         noise = 4 * np.spacing(np.maximum(np.abs(target[active]), 1.0))  # of log F: no later step is better
         bit = 2 * np.spacing(np.abs(c))
         settled = (np.abs(excess) <= noise) | (np.abs(newton - c) <= bit)
@@ -59,7 +60,8 @@ def tail_points(
         active = active[~settled]
         if not active.size:
             break
-    return points
+    unresolved = (near == origin) & (np.abs(far - near) <= np.spacing(np.abs(near)))
+    return np.where(unresolved, origin, points)
 
 
 def _strictly_between(c: _Array, one: _Array, other: _Array) -> npt.NDArray[np.bool_]:

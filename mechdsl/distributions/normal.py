@@ -209,8 +209,7 @@ class _Gaussian(Distribution):
     def _from_end(self, p: Array, guess: Array, first: float, width: float, side: float) -> Array:
         """The same, in the distance from a finite end."""
 
-        def relative(distance: Array) -> Array:
-            z = first + distance
+        def relative(z: Array, distance: Array) -> Array:
             if self.anchor == 0:
                 return -_HALF * z * z
             if (self.below == 0) == (side > 0):
@@ -218,16 +217,20 @@ class _Gaussian(Distribution):
             rest = width - distance
             return -rest * (abs(self.anchor) + _HALF * rest)
 
-        def tail(distance: Array) -> tuple[Array, Array]:
-            ratio = tail_ratio(first + distance, distance)
-            return np.log(ratio) + relative(distance) - math.log(self.window), ratio
+        def tail(z: Array, distance: Array) -> tuple[Array, Array]:
+            ratio = tail_ratio(z, distance)
+            return np.log(ratio) + relative(z, distance) - math.log(self.window), ratio
 
-        small = p * self.window * np.exp(-relative(np.zeros(p.shape)))
+        small = p * self.window * np.exp(-relative(np.full(p.shape, first), np.zeros(p.shape)))
         start = np.where((guess > 0) & (guess < width), guess, small)
         ends = np.zeros(p.shape), np.full(p.shape, min(width, 40.0 + max(0.0, -first)))
-        near = tail_points(tail, p, 0.0, *ends, start)
+        near = tail_points(lambda distance: tail(first + distance, distance), p, 0.0, *ends, start)
+        z = first + near
+        logarithm, ratio = tail(z, near)
+        polished = z - (logarithm - np.log(p)) * ratio  # near the mean the distance has fewer digits than z
+        z = np.where(np.abs(z) < near, polished, z)
         far = width - near
-        return self._type(side * (first + near), *((near, far) if side > 0 else (far, near)))
+        return self._type(side * z, *((near, far) if side > 0 else (far, near)))
 
     def _average(self, of: Any, reach: float = 0.0) -> float:
         """E[of(z - anchor, log-density offset)] by Gauss rules over the window that carries the mass."""

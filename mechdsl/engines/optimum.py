@@ -29,7 +29,7 @@ from mechdsl.program import Optimum, Solution, Status
 
 __all__ = ["Compiled", "compile_optimum"]
 
-COARSE = 1e-4  # Ipopt's tolerance where the refinement is to follow
+COARSE, FINEST = 1e-3, 1e-6  # Ipopt's tolerance where the refinement is to follow: for ten columns, for very many
 FINE = 1e-10  # where it has failed, or a local optimum is to be told from another
 EXACT = 1e-12  # the refinement's own, relative and by component
 CERTIFIED = 1e-9  # residuals at which a refined point is taken without looking further
@@ -197,7 +197,9 @@ class _Search:
             if follow and sizes.spread > WIDE:
                 yield from self.along_the_path(sizes)
                 follow = False
-            stopped = self.stopped(scales, first, {"tol": COARSE})
+            # The share of a single term falls with their number, and with it what must be told apart.
+            tolerance = max(COARSE * min(1.0, 10.0 / self.form.n) ** 1.5, FINEST)
+            stopped = self.stopped(scales, first, {"tol": tolerance})
             yield from self.settled(self.guessed(stopped, scales), STEPS, "Ipopt, refined")
             if follow:
                 yield from self.along_the_path(sizes)
@@ -225,8 +227,8 @@ class _Search:
 
     def stopped(self, scales: Scales, first: Array, settings: dict[str, Any]) -> Stopped:
         """Where Ipopt stops."""
-        if self.monotone:  # scaled already, better than from the gradient at one point
-            settings |= {"nlp_scaling_method": "none", "mu_strategy": "adaptive"}
+        if self.monotone:  # scaled already, and started inside
+            settings |= {"nlp_scaling_method": "none", "mu_init": 1e-4}
         stopped = self.compiled.ipopt.solve(self.numbers, scales, first, {"max_iter": 3000, **settings, **self.options})
         self.iterations += stopped.iterations
         self.last = stopped.x

@@ -142,7 +142,8 @@ class _Reader:
     def _heads_body(self, statement: _Statement) -> bool:
         return statement.keyword in BODIES and not statement.closed and not statement.opened
 
-    def _enter(self, statement: _Statement, i: int) -> None:
+    def _enter(self, statement: _Statement, i: int | None) -> None:
+        """Go on in the body of a statement, opened by brace `i` if the text has one."""
         statement.body = i
         self._outer.append(statement)
         self._current = None
@@ -304,7 +305,7 @@ class _Reader:
         if word not in statements[current.keyword] or not self._attempt(["LBRACE"]):
             return None
         self._blame(current, i, mistakes.unopened(self._tokens[i], self._tokens[current.start : i]))
-        self._enter(current, i)
+        self._enter(current, None)
         return i
 
     def _change_body(self, i: int) -> int | None:
@@ -318,9 +319,9 @@ class _Reader:
         fits = token.type == END or any(token.value in self._grammar.statements[body] for body in around)
         if self._outer and fits and self._forgotten(i):
             outer = self._outer[-1]
-            assert outer.body is not None
-            found = mistakes.unclosed(self._tokens[outer.body], token, outer.keyword, statement=True)
-            self._blame(outer, i, found)
+            if outer.body is not None:
+                found = mistakes.unclosed(self._tokens[outer.body], token, outer.keyword, statement=True)
+                self._blame(outer, i, found)
             self._parser.feed_token(Token("RBRACE", ""))
             self._leave()
             self._marks.missing -= 1

@@ -20,6 +20,8 @@ __all__ = ["Shape", "offending_term", "shape"]
 
 _ROUNDING = 1e-12  # in data, 0.1 + 0.2 + 0.7 is to be 1; declared ranges are compared exactly
 
+_LONG = 40  # operations; derivatives of longer formulas grow beyond what is worth waiting for
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -303,7 +305,7 @@ def _absolute(node: sp.Abs, ranges: Ranges) -> Shape:
 def _second_derivative(node: sp.Basic, ranges: Ranges, found: Shape) -> Shape:
     """For a smooth formula in one single entry: the signs of its first and second derivatives over the open range."""
     single = entries(node, "decision")
-    if len(single) != 1 or not _smooth(node, ranges):
+    if len(single) != 1 or node.count_ops() > _LONG or not _smooth(node, ranges):
         return found
     entry = next(iter(single))
     symbol = sp.Dummy(real=True, nonnegative=entry.is_nonnegative)

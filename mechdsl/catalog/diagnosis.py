@@ -1,0 +1,118 @@
+"""M10x: the notes and warnings of `mechdsl check`. None of them is an error: the market can be solved, and should be
+looked at.
+"""
+
+from __future__ import annotations
+
+from mechdsl.catalog.explanation import Explanation
+
+__all__ = ["DIAGNOSIS"]
+
+DIAGNOSIS = (
+    Explanation(
+        "M100",
+        "something is declared and used nowhere",
+        "Nothing in the file rests on it: no formula, no regime, no experiment. It is left over from an earlier "
+        "version, or a formula that should use it uses something else.",
+        "Remove it, or use it.",
+        bad="param tax = 0.1",
+        good="param tax = 0.1\nlayer platform { cost sum(k: tax * x[k]) }",
+    ),
+    Explanation(
+        "M101",
+        "a virtual cost that does not rise",
+        "The virtual cost c + F(c)/f(c) is what a unit costs a buyer who does not know c. Where it falls in c, a buyer "
+        "who went by it would buy more of a provider with a higher cost, and no payment makes that incentive "
+        "compatible. It is ironed there (Myerson 1981): replaced by its average over an interval, so that all types in "
+        "the interval are treated alike. It rises everywhere if F is log-concave, as of uniform, normal and "
+        "exponential laws and their truncations.",
+        "Nothing needs to be done: revenue-maximising regimes iron, and `mechdsl inspect` shows where. If the law was "
+        "a stand-in, take a log-concave one.",
+        bad="layer creator[k] {\n  type c[k] ~ mixture(0.2: uniform(0.1, 1), 0.8: uniform(0.5, 0.6))\n"
+        "  choose x[k] >= 0\n  cost c[k] * x[k]^2\n}",
+        good="layer creator[k] {\n  type c[k] ~ normal(0.5, 0.2) on [0.1, 1]\n  choose x[k] >= 0\n"
+        "  cost c[k] * x[k]^2\n}",
+    ),
+    Explanation(
+        "M102",
+        "a demand that is met when nothing is chosen",
+        "With every decision at its lower bound this row already holds, so it binds nobody and its shadow price is "
+        "zero. That may be meant (a domain without demand), or a sign or a unit is wrong.",
+        "Leave such rows out by a condition, `demand[k where d[k] > 0]`, to say that it is meant; or correct the data.",
+        bad="param d[k] in [0, inf) = {video: 3, text: 0}",
+        good="param d[k] in [0, inf) = {video: 3, text: 0}\ndemand[k where d[k] > 0]: x[k] >= d[k]",
+    ),
+    Explanation(
+        "M103",
+        "a demand that nothing can meet",
+        "Even with every decision at its upper bound this row fails, or its left side does not move however much is "
+        "chosen. Whatever the types are, the regime has no solution.",
+        "Raise a bound, ask for less, or let another decision help to meet it.",
+        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] in [0, 2]\n  cost c[k] * x[k]^2\n}",
+        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] in [0, 9]\n  cost c[k] * x[k]^2\n}",
+    ),
+    Explanation(
+        "M104",
+        "a constraint that is not convex, or not shown to be",
+        "A demand, left side at least right side, describes a convex set if left minus right is concave; at most wants "
+        "convex, and an equation affine. The message names the term at fault. Without it an optimum that is found may "
+        "be one of several, and not the best; the solver cannot tell. Curvature is proved for all data in their "
+        "declared ranges, so that a range that is too wide may be all that is missing: `param gamma in [0, 1]` makes "
+        "x^gamma concave, `param gamma` does not.",
+        "Declare the ranges of the params in it. If it really is not concave, as for increasing returns, trust no more "
+        "than the certificate says.",
+        bad="demand[k]: x[k]^2 >= d[k]",
+        good="demand[k]: x[k]^0.5 >= d[k]",
+    ),
+    Explanation(
+        "M105",
+        "numbers of very different size in one param",
+        "The entries of the param lie more than eight powers of ten apart. That is seldom meant: a unit is off, or a "
+        "zero too many. Results remain certified, but the small entries hardly matter beside the large ones.",
+        "Check the units. If it is meant, nothing needs to be done.",
+        bad="param d[k] in [0, inf) = {video: 3, text: 4e9}",
+        good="param d[k] in [0, inf) = {video: 3, text: 4}",
+    ),
+    Explanation(
+        "M106",
+        "a support that reaches far into a tail",
+        "Near the top of its support the density all but vanishes, so that F/f grows beyond all bounds: such a type "
+        "has a virtual cost many powers of ten above an ordinary one's. The market can be solved there, but a "
+        "revenue-maximising buyer then buys next to nothing of it; and payments count on types that never occur.",
+        "Cut the support where types stop being plausible, at a few standard deviations, say.",
+        bad="layer creator[k] {\n  type c[k] ~ normal(0, 1) on [0, 10]\n  choose x[k] >= 0\n  cost c[k] * x[k]^2\n}",
+        good="layer creator[k] {\n  type c[k] ~ normal(0, 1) on [0, 3]\n  choose x[k] >= 0\n  cost c[k] * x[k]^2\n}",
+    ),
+    Explanation(
+        "M107",
+        "an experiment that this version does not run",
+        "The experiment is read and checked, and no command of this version runs it.",
+        "State the values that matter as regimes, and solve them.",
+        bad='experiment scale "More demand" { vary d.video in 3..6 by 1  table revenue }',
+        good="regime now { }\nregime later { set d[video] = 6 }",
+    ),
+    Explanation(
+        "M108",
+        "no report is stated",
+        "The outcome of a mechanism depends on what the types report. Without a report every type is taken to stand at "
+        "its mean, which is one point of many, and not the expected outcome.",
+        "Add a report to the file, or give one on the command line: --at c.video=0.3,c.text=0.6.",
+        bad='market tender "A tender"\nlayer buyer\nlayer seller {\n  type c ~ uniform(1, 2)\n  choose q >= 0\n'
+        "  cost c * q\n}\ndemand: q >= 10\ncontract buyer -> seller: direct\nobjective buyer: maximize revenue",
+        good='market tender "A tender"\nlayer buyer\nlayer seller {\n  type c ~ uniform(1, 2)\n  choose q >= 0\n'
+        "  cost c * q\n}\ndemand: q >= 10\ncontract buyer -> seller: direct\nobjective buyer: maximize revenue\n"
+        "report c = 1.5",
+    ),
+    Explanation(
+        "M109",
+        "a step of the theory that does not follow here",
+        "The structure rests on a chain of steps, each with a condition: a cost that is convex and increasing, a "
+        "demand that stays concave after the change of variables, a virtual cost that rises. Under this market's data "
+        "and declared ranges the condition of the step is refuted, or could not be shown. `mechdsl inspect` shows "
+        "every step with its reason. What is solved is certified all the same, against the market as stated.",
+        "Declare the ranges of the params, which is often all that is missing; or change the cost or the demand so "
+        "that the condition holds. If neither is possible, go by the certificate.",
+        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * log(1 + x[k])\n}",
+        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * (exp(x[k]) - 1)\n}",
+    ),
+)
