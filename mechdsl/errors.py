@@ -130,11 +130,14 @@ def _excerpt(source: Source, span: Span) -> Sequence[str]:
 
 def _cut(text: str, column: int) -> tuple[str, int]:
     """`text` shortened to a readable width around `column`, and the column in what is left."""
-    text = "".join(c if c.isprintable() or c == "\t" else "�" for c in text)
     if len(text) <= _EXCERPT_WIDTH:
-        return text, column
+        return _printable(text), column
     start = max(0, column - 1 - _EXCERPT_WIDTH // 2)
     piece = text[start : start + _EXCERPT_WIDTH]
     head = "..." if start else ""
     tail = "..." if start + _EXCERPT_WIDTH < len(text) else ""
-    return f"{head}{piece}{tail}", column - start + len(head)
+    return f"{head}{_printable(piece)}{tail}", column - start + len(head)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c == "\t" else "�" for c in text)

@@ -52,9 +52,9 @@ class IndexSet:
             raise KeyError(label) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Interval:
-    """A range of reals; the ends may be infinite, and each may be open."""
+    """A range of reals; the ends may be infinite, and each may be open. Ordered, because sympy sorts what it meets."""
 
     lower: float
     upper: float

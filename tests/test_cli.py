@@ -396,9 +396,23 @@ def test_export_of_one_programme_wants_one_regime(say: Any, pair: Path) -> None:
     assert "name one of plain, other" in said.err
 
 
-def test_export_to_pyomo_and_nl(say: Any, pair: Path) -> None:
-    assert "demand" in say("export", pair, "--to", "pyomo", "--regime", "plain").out
-    assert say("export", pair, "--to", "nl", "--regime", "plain").out.startswith("g3 ")
+def test_export_to_pyomo_is_a_program(say: Any, pair: Path) -> None:
+    said = say("export", pair, "--to", "pyomo", "--regime", "other", "--at", "c=0.125")
+    assert (said.status, said.err) == (0, "")
+    names: dict[str, Any] = {"__name__": "exported"}
+    exec(said.out, names)  # noqa: S102 - the text is a program
+    model = names["model"]
+    model.x["video"].set_value(3.0)
+    model.x["text"].set_value(2.0)
+    assert names["pyo"].value(model.objective) == pytest.approx(0.625)
+    assert names["pyo"].value(model.demand["video"].body) - 3 == pytest.approx(0)
+    assert list(model.demand) == ["video"]  # d[text] = 0 is excluded
+
+
+def test_export_to_nl(say: Any, pair: Path) -> None:
+    said = say("export", pair, "--to", "nl", "--regime", "plain")
+    assert (said.status, said.err) == (0, "")
+    assert said.out.startswith("g3 ")
 
 
 # ---------------------------------------------------------------------------------------------- processes and terminals

@@ -18,7 +18,7 @@ from mpmath import mp, mpf
 
 from mechdsl.distributions import FAMILIES, Distribution, DistributionError, Family, families
 from mechdsl.distributions.density import DensityFormula
-from mechdsl.distributions.normal import tail_ratio
+from mechdsl.distributions.gaussian import tail_ratio
 
 INF = math.inf
 TOLERANCE = 1e-12

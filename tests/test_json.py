@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -182,3 +183,13 @@ def test_a_diagnostic_has_the_range_of_an_editor() -> None:
 def test_a_document_says_what_it_is() -> None:
     found = document("pair", "solve", regimes={})
     assert found == {"schema": "mechdsl/1", "market": "pair", "command": "solve", "regimes": {}}
+
+
+def test_the_documented_example_has_the_shape() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "json.md").read_text(encoding="utf-8")
+    example = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    (found,) = example["regimes"].values()
+    assert example["schema"] == "mechdsl/1"
+    assert not misshapen(found, SHAPE)
+    for key in SHAPE:
+        assert f"`{key}`" in page or key == "notes"

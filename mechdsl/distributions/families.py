@@ -12,9 +12,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from mechdsl.distributions.arguments import DistributionError, Support
-from mechdsl.distributions.closed_forms import exponential, point, triangular, uniform
+from mechdsl.distributions.closed_forms import exponential, point, uniform
 from mechdsl.distributions.distribution import Distribution
 from mechdsl.distributions.rescaled import kumaraswamy, power
+from mechdsl.distributions.triangular import triangular
 
 __all__ = ["FAMILIES", "Family", "families"]
 

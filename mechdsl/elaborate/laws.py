@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -26,7 +26,7 @@ from mechdsl.elaborate.values import Folder, entry_text
 from mechdsl.elaborate.wording import here
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import IndexSet, Letter, Quantity, derivative, entries, quantities, rename_letters
+from mechdsl.formula import IndexSet, Letter, Quantity, derivative, entries, letters_of, quantities, rename_letters
 
 if TYPE_CHECKING:
     from mechdsl.distributions.density import DensityFormula
@@ -90,7 +90,11 @@ class Laws:
         blueprint = self._blueprint(node, letters, fixed)
         if blueprint is None:
             return
-        for place in np.ndindex(*(len(a.index_set) for a in rest)):
+        shape = tuple(len(a.index_set) for a in rest)
+        if blueprint.same:  # one law serves every label
+            table[at] = self._built(blueprint, (0,) * len(shape))
+            return
+        for place in np.ndindex(*shape):
             law = self._built(blueprint, place)
             if law is None:
                 return
@@ -162,7 +166,9 @@ class Laws:
                 return None
         take = {"parts": self._parts, "formula": self._formula, "observations": self._observations}
         arguments = take.get(family.takes, self._numbers)(family, call, letters, fixed)
-        return None if arguments is None else _Blueprint(family, call, node, arguments, tuple(ends))
+        if arguments is None:
+            return None
+        return _Blueprint(family, call, node, arguments.at, tuple(ends), arguments.same and _constant(ends))
 
     def _numbers(
         self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
@@ -176,7 +182,9 @@ class Laws:
             return None
         found = [self._number(a.value, letters, fixed) for a in plain]
         values = [v for v in found if v is not None]
-        return None if len(values) < len(found) else lambda place: tuple(_exact(v[place]) for v in values)
+        if len(values) < len(found):
+            return None
+        return _Arguments(lambda place: tuple(_exact(v[place]) for v in values), _constant(values))
 
     def _parts(self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed) -> _Arguments | None:
         """`mixture(0.3: D1, 0.7: D2)`: weights and distributions."""
@@ -196,7 +204,7 @@ class Laws:
                 raise _ReportedError
             return ([(_exact(w[place]), law) for (w, _), law in zip(pairs, laws, strict=True)],)
 
-        return at
+        return _Arguments(at, _constant(w for w, _ in pairs) and all(part.same for _, part in pairs))
 
     def _formula(
         self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
@@ -217,7 +225,10 @@ class Laws:
         rest = tuple(a for a in letters if a not in fixed)
         if values is None:
             return None
-        return lambda place: (_density_formula(formula, variable, values, dict(zip(rest, place, strict=True))),)
+        return _Arguments(
+            lambda place: (_density_formula(formula, variable, values, dict(zip(rest, place, strict=True))),),
+            not letters_of(formula),
+        )
 
     def _observations(
         self, family: Family, call: tree.Call, letters: tuple[Letter, ...], fixed: _Fixed
@@ -238,7 +249,7 @@ class Laws:
         word = None if column is None else label_text(column)
         numbers = self._column(text, name.value, word, column or name)
         label = f'{call.name}("{name.value}"' + (f', column = "{word}")' if word is not None else ")")
-        return None if numbers is None else lambda place: (tuple(numbers), label)
+        return None if numbers is None else _Arguments(lambda place: (tuple(numbers), label), True)
 
     def _column(self, text: str, file: str, column: str | None, node: tree.Node) -> Array | None:
         rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
@@ -306,7 +317,18 @@ class Laws:
 
 _VARIABLE = "density variable"
 _Fixed: TypeAlias = Mapping[Letter, sp.Expr]
-_Arguments: TypeAlias = Callable[[tuple[int, ...]], tuple[Any, ...]]
+
+
+def _constant(tables: Iterable[Array]) -> bool:
+    return all(table.size and bool(np.all(table == table.flat[0])) for table in tables)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """A call's arguments at every label, and whether they are the same at all."""
+
+    at: Callable[[tuple[int, ...]], tuple[Any, ...]]
+    same: bool
 
 
 class _ReportedError(Exception):
@@ -315,13 +337,17 @@ class _ReportedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Blueprint:
-    """A distribution call whose arguments are known for every label, and the ends of its support, if stated."""
+    """A distribution call whose arguments are known for every label, and the ends of its support, if stated.
+
+    `same`: whether it is the same distribution at every label.
+    """
 
     family: Family
     call: tree.Call
     node: tree.Expression
-    arguments: _Arguments
+    arguments: Callable[[tuple[int, ...]], tuple[Any, ...]]
     support: tuple[Array, ...]
+    same: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ __all__ = ["TARGETED", "Declared", "RegimeNames", "too_many_labels"]
 MAX_LABELS = 100_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Declared:
     """A name of the value namespace, as the first pass finds it."""
 

@@ -39,7 +39,7 @@ __all__ = ["RegimeBuilder"]
 GOALS = ("revenue", "welfare", "profit", "payoff")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RegimeBuilder:
     """Builds the market of one regime from its names."""
 

@@ -7,6 +7,7 @@ and frozen.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -176,9 +177,12 @@ class Tables:
         laws = Laws(self.names, self.names.diagnostics, self.names.folder).of_param(name, statement.draw, letters)
         if laws is None:
             return table, False
-        for law, place in zip(laws, np.ndindex(*quantity.shape), strict=True):
-            labels = [s.labels[j] for s, j in zip(quantity.sets, place, strict=True)]
-            table[place] = float(law.quantile(uniform_draw(self.names.seed, name, labels)))
+        labels = itertools.product(*(s.labels for s in quantity.sets))
+        drawn = np.array([uniform_draw(self.names.seed, name, place) for place in labels])
+        if all(law is laws[0] for law in laws):
+            table[...] = laws[0].quantile(drawn).reshape(quantity.shape)
+        else:
+            table.flat[:] = [float(law.quantile(u)) for law, u in zip(laws, drawn, strict=True)]
         return table, True
 
     def _check_values(self, table: Array, stated: Stated, complete: bool) -> None:

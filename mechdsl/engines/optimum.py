@@ -30,6 +30,7 @@ from mechdsl.program import Optimum, Solution, Status
 __all__ = ["Compiled", "compile_optimum"]
 
 COARSE, FINEST = 1e-3, 1e-6  # Ipopt's tolerance where the refinement is to follow: for ten columns, for very many
+FLAT = 1e-8  # for linear programmes, whose vertices show late
 FINE = 1e-10  # where it has failed, or a local optimum is to be told from another
 EXACT = 1e-12  # the refinement's own, relative and by component
 CERTIFIED = 1e-9  # residuals at which a refined point is taken without looking further
@@ -73,6 +74,7 @@ class Compiled:
         self.refinement = Refinement(self.structure)
         self.residuals = Residuals(strong)
         self.ipopt = Ipopt(self.structure)
+        self.curved = len(self.structure.hessian_rows) > 0
         terms = sum(len(f.terms.rows) for f in self.form.families) + len(self.form.linear.rows)
         self.size = (self.form.n, self.form.m, terms)
 
@@ -198,7 +200,7 @@ class _Search:
                 yield from self.along_the_path(sizes)
                 follow = False
             # The share of a single term falls with their number, and with it what must be told apart.
-            tolerance = max(COARSE * min(1.0, 10.0 / self.form.n) ** 1.5, FINEST)
+            tolerance = max(COARSE * min(1.0, 10.0 / self.form.n) ** 1.5, FINEST) if self.compiled.curved else FLAT
             stopped = self.stopped(scales, first, {"tol": tolerance})
             yield from self.settled(self.guessed(stopped, scales), STEPS, "Ipopt, refined")
             if follow:
@@ -244,9 +246,10 @@ class _Search:
 
     def along_the_path(self, sizes: Natural) -> Iterator[_Candidate]:
         """From the natural point along the central path, its end refined."""
-        barrier = Barrier(1.0, sizes.row_cost, np.where(self.compiled.monotone.own, sizes.column_cost, 0.0))
+        own = self.compiled.monotone.own
+        barrier = Barrier(1.0, sizes.row_worth, np.where(own, sizes.column_cost, 0.0), np.where(own, sizes.bound_worth, 0.0))
         for end in (PATH_END, PATH_END**2):  # the active set may show only further on
-            guess = self.compiled.refinement.follow(self.numbers, sizes.x, barrier, end, PATH_STEPS)
+            guess = self.compiled.refinement.follow(self.numbers, sizes.x, sizes.needs > 0, barrier, end, PATH_STEPS)
             yield from self.settled(guess, STEPS, "central path in logarithms, refined")
 
     def from_solution(self, start: Solution) -> Guess:

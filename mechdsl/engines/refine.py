@@ -34,6 +34,8 @@ _LONGEST = 30.0  # of a step, in the logarithm of any unknown
 _PROXIMAL = 1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
 _CERTAIN = 20.0  # a multiplier that a step would take this many times below 0 is not one
 _FLIPS = 4  # of one row or column, before the guess is given up
+_KEPT = 0.02  # of every slack, at least, in a step along the path
+_SHORTENINGS = 14
 _LAST = 1e-9  # error from which one more step is the last
 _DENSE = 4_000_000  # entries of the Jacobian up to which it is held as a dense matrix
 
@@ -59,11 +61,12 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Barrier:
-    """`multiplier * slack = mu * row_cost` for each row, `multiplier * distance = mu * column_cost` for each bound."""
+    """`multiplier * slack = mu * row` for each row, `multiplier * distance = mu * lower` (`upper`) for each bound."""
 
     mu: float
-    row_cost: Array
-    column_cost: Array
+    row: Array
+    lower: Array
+    upper: Array
 
 
 class Refinement:
@@ -171,20 +174,20 @@ class Refinement:
             x = np.where(low, numbers.lower, np.where(high, numbers.upper, x))
         return best
 
-    def follow(self, numbers: Numbers, x: Array, barrier: Barrier, end: float, steps: int) -> Guess:
+    def follow(self, numbers: Numbers, x: Array, active: Mask, barrier: Barrier, end: float, steps: int) -> Guess:
         """From an inner point along the central path to `mu = end`, and the active set to be seen there.
 
         Args:
-            x: a point at which every row holds strictly.
+            x: a point inside the bounds at which every row holds strictly.
+            active: (rows,) those that could ever bind.
             barrier: its `mu` is where the path is joined.
         """
         form = self.form
-        everything = np.ones(form.n, dtype=bool), np.ones(form.m, dtype=bool)
-        active = everything[1] if numbers.present is None else numbers.present
+        active = active | ~self.flexible
         free = numbers.lower < numbers.upper
         slack = np.abs(Point(form, numbers, x).rows()[1:])
         multipliers = self.auxiliary_multipliers(
-            numbers, x, np.where(active, barrier.mu * barrier.row_cost / slack, 0.0) * form.relation)
+            numbers, x, np.where(active, barrier.mu * barrier.row / slack, 0.0) * form.relation)
         system = System(self, numbers, x, multipliers, free, active, barrier)
         for _ in range(steps):
             if system.error < 0.5:
@@ -197,22 +200,24 @@ class Refinement:
             if not np.isfinite(longest):
                 break
             share = min(1.0, 3.0 / longest) if longest > 0 else 1.0
-            x, multipliers, system = self._inside(system, du, dv, share, barrier)
+            system = self._inside(system, du, dv, share, barrier)
         return system.seen()
 
-    def _inside(
-        self, system: System, du: Array, dv: Array, share: float, barrier: Barrier
-    ) -> tuple[Array, Array, System]:
-        """The longest part of a step that keeps a fiftieth of every slack."""
+    def _inside(self, system: System, du: Array, dv: Array, share: float, barrier: Barrier) -> System:
+        """The longest part of a step that stays inside and brings the conditions nearer to holding."""
         lower, upper = system.numbers.lower, system.numbers.upper
-        for _ in range(40):
+        best: System | None = None
+        for _ in range(_SHORTENINGS):
             x, multipliers = system.moved(share * du, share * dv)
-            if np.all((x - lower >= 0.02 * (system.x - lower)) & (upper - x >= 0.02 * (upper - system.x))):
+            if np.all((x - lower >= _KEPT * (system.x - lower)) & (upper - x >= _KEPT * (upper - system.x))):
                 new = System(self, system.numbers, x, multipliers, system.free, system.active, barrier)
-                if np.all((new.slack >= 0.02 * system.slack) | ~self.flexible | ~system.active):
-                    return x, multipliers, new
-            share *= 0.6
-        return system.x, system.multipliers, system
+                if np.all((new.slack >= _KEPT * system.slack) | ~self.flexible | ~system.active):
+                    if new.distance < (1.0 - 1e-3 * share) * system.distance:
+                        return new
+                    if best is None or new.distance < best.distance:
+                        best = new
+            share *= 0.5
+        return system if best is None else best
 
     def guess(self, numbers: Numbers, x: Array, multipliers: Array, active: Mask, low: Mask, high: Mask) -> Guess:
         """A point with its active set; of the columns `low`, those are held at the bound that would stay there."""
@@ -314,7 +319,7 @@ class System:
             return
         # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
         down, up = self.x - self.numbers.lower, self.numbers.upper - self.x
-        below, above = self.inner_distance(down), self.inner_distance(up)
+        below, above = self.bound_multipliers(barrier.lower, down), self.bound_multipliers(barrier.upper, up)
         self.column_error, self.by_more, self.by_less = _balance(self.plus + above, self.minus + below, self.bend)
         self.stiff = self.by_less * below * self.width / down + np.where(
             above > 0, self.by_more * above * self.width / up, 0.0)
@@ -326,16 +331,21 @@ class System:
         self.give = np.where(flexible, self.refinement.sign * gap / size, 0.0)
         self.row_more = np.where(flexible, 1.0 / size, self.row_more)
         self.row_less = np.where(flexible, self.row_more, self.row_less)
-        self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row_cost)), self.row_error)
+        self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row)), self.row_error)
+
+    @property
+    def distance(self) -> float:
+        """The Euclidean norm of the residuals."""
+        return float(np.hypot(np.linalg.norm(self.column_error[self.free]), np.linalg.norm(self.row_error[self.active])))
 
     def bend(self) -> Array:
         """(columns,) the size of the second derivatives, times widths."""
         return added(self.rows, np.abs(self.curved), self.refinement.form.n)
 
-    def inner_distance(self, distance: Array) -> Array:
-        """The multiplier of a bound at this distance; 0 without bound, and for columns that have no natural cost."""
+    def bound_multipliers(self, cost: Array, distance: Array) -> Array:
+        """The multipliers of bounds at this distance; 0 without bound, and for columns that have no natural cost."""
         assert self.barrier is not None
-        cost = np.where(self.free, self.barrier.column_cost, 0.0)
+        cost = np.where(self.free, cost, 0.0)
         return np.where(np.isfinite(distance) & (distance > 0) & (cost > 0), self.barrier.mu * cost / distance, 0.0)
 
     def _curvature(self) -> None:
@@ -409,9 +419,9 @@ class System:
         """The active set as the path shows it: of each slack and its multiplier the smaller one, by their natural sizes."""
         assert self.barrier is not None
         size = np.maximum(self.more, self.less)
-        active = np.abs(self.multipliers) * size / self.barrier.row_cost > self.slack / size
-        below = self.inner_distance(self.x - self.numbers.lower)
-        above = self.inner_distance(self.numbers.upper - self.x)
+        active = self.active & (np.abs(self.multipliers) * size / self.barrier.row > self.slack / size)
+        below = self.bound_multipliers(self.barrier.lower, self.x - self.numbers.lower)
+        above = self.bound_multipliers(self.barrier.upper, self.numbers.upper - self.x)
         return self.refinement.guess(self.numbers, self.x, self.multipliers, active | ~self.refinement.flexible,
                                      below > self.minus, above > self.plus)
 

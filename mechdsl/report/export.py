@@ -7,7 +7,6 @@ its open parameters, so whoever solves them elsewhere solves what `solve` solved
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,12 +22,10 @@ __all__ = ["nl_text", "program_object", "pyomo_text"]
 
 
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
-    """The Pyomo model, printed: sets, variables with their bounds, objective and constraints row by row."""
-    from mechdsl.engines.pyomo_model import concrete_model
+    """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program."""
+    from mechdsl.engines.pyomo_model import pyomo_script
 
-    page = StringIO()
-    concrete_model(program, parameters).pprint(ostream=page)
-    return page.getvalue()
+    return pyomo_script(program, parameters)
 
 
 def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
