@@ -25,17 +25,15 @@ def weight(market: Market) -> Quantity | None:
 def derive(market: Market) -> Derivation:
     """From truth-telling and participation to virtual costs."""
     cheapest = theory.pointwise_program(market, weight(market))
-    steps = [
+    steps = (
         theory.change_of_variables_step(market),
         theory.transformed_demand_step(market),
-        theory.truthtelling_step(market),
-        theory.participation_step(market),
-        theory.envelope_step(market, weight(market), slope),
-        theory.virtual_cost_step(market),
+        *theory.payment_steps(market, theory.envelope_step(market, weight(market), slope)),
+        *(() if theory.known_types(market) else (theory.virtual_cost_step(market),)),
         theory.pointwise_step(cheapest, weight(market)),
         theory.kkt_step(cheapest),
-    ]
-    return Derivation("Revenue-maximising direct procurement", tuple(steps))
+    )
+    return Derivation(STRUCTURE.title, steps)
 
 
 def program(market: Market, derivation: Derivation) -> Optimum:

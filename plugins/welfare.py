@@ -20,13 +20,11 @@ def derive(market: Market) -> Derivation:
     steps = (
         theory.change_of_variables_step(market),
         theory.transformed_demand_step(market),
-        theory.truthtelling_step(market),
-        theory.participation_step(market),
-        theory.envelope_step(market),
+        *theory.payment_steps(market, theory.envelope_step(market)),
         theory.pointwise_step(efficient),
         theory.kkt_step(efficient),
     )
-    return Derivation("Welfare-maximising direct procurement", steps)
+    return Derivation(STRUCTURE.title, steps)
 
 
 def program(market: Market, derivation: Derivation) -> Optimum:

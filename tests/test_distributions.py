@@ -574,6 +574,16 @@ def test_gap_between_the_supports_of_a_mixture() -> None:
     assert d.kinks == (1.0, 2.0)
 
 
+def test_mixture_where_its_density_underflows() -> None:
+    wide = law("normal", 0, 2, on=(0, 90))
+    d = law("mixture", ((0.5, law("normal", 0, 1, on=(0, 40))), (0.5, wide)))
+    for c in (70.0, 79.0, 89.0):
+        assert d.inverse_hazard(c) == pytest.approx(wide.inverse_hazard(c), rel=1e-10)
+        assert d.log_survival(c) == pytest.approx(wide.log_survival(c) - math.log(2), rel=1e-12)
+    assert d.inverse_hazard(80.0) < 0.06
+    assert d.pdf(80.0) < 1e-300
+
+
 def test_tied_observations_share_their_mean_rank() -> None:
     d = law("empirical", [1, 2, 2, 2, 3])
     assert (d.cdf(2.0), d.mean, d.kinks) == (0.5, 2.0, (2.0,))

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from mechdsl.distributions.arguments import Number, Support, bounded_support, exact
+from mechdsl.distributions.beta_function import log_beta
 from mechdsl.distributions.distribution import Array
 from mechdsl.distributions.inversion import tail_points
 from mechdsl.distributions.regularity import Regularity, log_concave
@@ -26,7 +27,7 @@ from mechdsl.distributions.rescaled import (
     unbounded_below,
 )
 
-__all__ = ["Beta", "beta", "log_beta"]
+__all__ = ["Beta", "beta"]
 
 _HALF = 0.5
 _UNDERFLOW = 1e-250
@@ -185,42 +186,11 @@ def beta(p: Number, q: Number, on: Support | None = None) -> Beta:
     return Beta("beta", (p, q), stated, lower, upper, first, second)
 
 
-def log_beta(p: float, q: float) -> float:
-    """log B(p, q), by Stirling's series for differences of log-gammas where those would cancel."""
-    small, large = min(p, q), max(p, q)
-    if large < 10:
-        return math.log(math.gamma(p)) - math.log(math.gamma(p + q)) + math.log(math.gamma(q))
-    tail = _stirling(large) - _stirling(small + large)
-    if small < 10:
-        return (
-            math.log(math.gamma(small))
-            - (large - _HALF) * math.log1p(small / large)
-            - small * math.log(small + large)
-            + small
-            + tail
-        )
-    total = small + large
-    return (
-        _HALF * math.log(2 * math.pi / large)
-        + (small - _HALF) * math.log(small / total)
-        - large * math.log1p(small / large)
-        + _stirling(small)
-        + tail
-    )
-
-
 def _share(p: float, q: float, probability: Array) -> Array:
     """A first guess at the u with I_u(p, q) = probability; by the leading term where scipy's underflows."""
     guess = betaincinv(p, q, probability)
     leading = np.exp((np.log(probability) + math.log(p) + log_beta(p, q)) / p)
     return np.asarray(np.where(guess > 1e-290, guess, leading), dtype=np.float64)
-
-
-def _stirling(x: float) -> float:
-    """log Gamma(x) minus (x - 1/2) log x - x + log(2 pi)/2, for x >= 10."""
-    y = 1 / (x * x)
-    series = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
-    return sum(coefficient * y**k for k, coefficient in enumerate(series)) / x
 
 
 def _regularised(p: float, q: float, u: Array, w: Array) -> Array:

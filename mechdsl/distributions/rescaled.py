@@ -22,6 +22,7 @@ from mechdsl.distributions.arguments import (
     exact,
     number_text,
 )
+from mechdsl.distributions.beta_function import log_beta
 from mechdsl.distributions.distribution import Array, Distribution
 from mechdsl.distributions.regularity import BAGNOLI_BERGSTROM, Regularity, log_concave
 
@@ -224,8 +225,6 @@ class Kumaraswamy(Rescaled):
 
     @property
     def mean(self) -> float:
-        from mechdsl.distributions.beta import log_beta
-
         return self._stretched(self.q * math.exp(log_beta(1 + 1 / self.p, self.q)))
 
     @property

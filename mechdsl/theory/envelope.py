@@ -20,7 +20,7 @@ from mechdsl.market import Market, PrivateType
 from mechdsl.theory.change_of_variables import ChangeOfVariables, changes_of_variables
 from mechdsl.theory.notation import Others, Rule, Slope, free_name, highest, own, running
 
-__all__ = ["Affine", "envelope_step"]
+__all__ = ["Affine", "cost_payment_step", "envelope_step"]
 
 Affine: TypeAlias = Callable[[Distribution], tuple[float, float] | None]
 """Slope and intercept of the weight in the type on the whole support, or None."""
@@ -149,3 +149,20 @@ def _named(name: str, letters: tuple[Letter, ...]) -> sp.Expr:
 def _rest(market: Market, of: Quantity, letters: tuple[Letter, ...]) -> tuple[sp.Expr, ...]:
     """The types, or weights, of everyone else; nothing where there is nobody else."""
     return (Others(of, letters),) if letters or len(market.types) > 1 else ()
+
+
+def cost_payment_step(market: Market) -> Step:
+    """`p = cost - value + outside`: what providers are paid whose types are known."""
+    formulas: list[tuple[str, sp.Basic]] = []
+    for layer in (market.layer(contract.provider) for contract in market.contracts):
+        payment = _named(free_name("p", {*market.declarations}), layer.letters)
+        formulas.append(
+            (f"{layer.name}: payment", sp.Eq(payment, layer.cost - layer.value + layer.outside, evaluate=False))
+        )
+    because = (
+        "Types are known, so nothing has to be left for the truth: each provider is paid what makes it as well off as "
+        "outside. What private information costs is the difference from the payments without this knowledge."
+    )
+    return Step(
+        "payment of known types", formulas[0][1], because, "by definition of participation", tuple(formulas[1:])
+    )

@@ -13,17 +13,20 @@ from dataclasses import replace
 import numpy as np
 
 from mechdsl.accounting import constraint_slack, settle, stated_values
+from mechdsl.derivation import Step
 from mechdsl.formula import quantities
 from mechdsl.market import Contract, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
+from mechdsl.theory.conditions import participation_step, truthtelling_step
+from mechdsl.theory.envelope import cost_payment_step
 from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.screening_checks import participation_check, screening_checks
 
-__all__ = ["DIRECT_WORDS", "direct_checks", "direct_misfit", "direct_outcome", "known_types"]
+__all__ = ["DIRECT_WORDS", "direct_checks", "direct_misfit", "direct_outcome", "known_types", "payment_steps"]
 
 DIRECT_WORDS = {"direct": ("payment", "trials", "information")}
 """The arguments of a `direct` contract: `payment = randomized`, `trials = 100`, `information = known`."""
@@ -65,6 +68,13 @@ def _argument_misfit(contract: Contract) -> str | None:
 def known_types(market: Market) -> bool:
     """Whether no type is private: the contract says `information = known`, or there is none."""
     return not market.types or market.contracts[0].arguments.get("information") == "known"
+
+
+def payment_steps(market: Market, envelope: Step) -> tuple[Step, ...]:
+    """Truth-telling, participation and the envelope payment; where types are known, cost is all there is to pay."""
+    if known_types(market):
+        return (cost_payment_step(market),)
+    return truthtelling_step(market), participation_step(market), envelope
 
 
 def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outcome:
