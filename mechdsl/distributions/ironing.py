@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from mechdsl.distributions.distribution import Array, Distribution, Real
 from mechdsl.distributions.regularity import falling_stretches
+
+if TYPE_CHECKING:
+    from mechdsl.distributions.distribution import Array, Distribution, Real
 
 __all__ = ["Ironed", "Level", "iron"]
 
@@ -49,7 +51,7 @@ class Ironed:
         place = np.clip(np.searchsorted(lower, c, side="right") - 1, 0, len(level) - 1)
         pooled = (lower[place] <= c) & (c <= upper[place])
         ironed = np.where(pooled, level[place], values)
-        return float(ironed) if isinstance(c, float | int) else cast(Real, ironed)
+        return float(ironed) if isinstance(c, float | int) else cast("Real", ironed)
 
     @property
     def kinks(self) -> tuple[float, ...]:

@@ -96,14 +96,6 @@ class Structure:
         self.sorted = [bool(np.all(np.diff(f.terms.rows) >= 0)) for f in form.families]
         self.starts = [np.searchsorted(f.terms.rows, np.arange(m + 1)) for f in form.families]
 
-    def slopes(self, point: Point, numbers: Numbers) -> Array:
-        """The gradient and the Jacobian's entries, unscaled."""
-        out = added(self.linear_at, numbers.linear, self.jacobian_size)
-        for slot in self.slots:
-            terms, slope = self.form.families[slot.family].terms, point.slopes()[slot.family][slot.slot]
-            _add(out, slot.at, slot.single, numbers.weights[slot.family] * (slope if terms.aligned else slope[terms.source]))
-        return out
-
     def _hessian(self) -> tuple[list[_Pair], Positions, Positions]:
         n = self.form.n
         keys, found = [], []

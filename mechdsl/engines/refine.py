@@ -59,12 +59,15 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Barrier:
-    """`multiplier * slack = mu * row` for each row, `multiplier * distance = mu * lower` (`upper`) for each bound."""
+    """`multiplier * slack = mu * row` for each row, `multiplier * distance = mu * column` for each bound.
+
+    Args:
+        row, column: natural costs.
+    """
 
     mu: float
     row: Array
-    lower: Array
-    upper: Array
+    column: Array
 
 
 class Refinement:
@@ -186,11 +189,12 @@ class Refinement:
         slack = np.abs(Point(form, numbers, x).rows()[1:])
         multipliers = self.auxiliary_multipliers(
             numbers, x, np.where(active, barrier.mu * barrier.row / slack, 0.0) * form.relation)
-        system = System(self, numbers, x, multipliers, free, active, barrier)
+        earlier = system = System(self, numbers, x, multipliers, free, active, barrier)
         for _ in range(steps):
             if system.error < 0.5:
                 if barrier.mu <= end:
                     break
+                earlier = system
                 barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end))
                 system = System(self, numbers, x, multipliers, free, active, barrier)
             du, dv = system.step()
@@ -199,7 +203,7 @@ class Refinement:
                 break
             share = min(1.0, 3.0 / longest) if longest > 0 else 1.0
             x, multipliers, system = self._inside(system, du, dv, share, barrier)
-        return system.seen()
+        return system.seen(earlier)
 
     def _inside(
         self, system: System, du: Array, dv: Array, share: float, barrier: Barrier
@@ -315,7 +319,7 @@ class System:
             return
         # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
         down, up = self.x - self.numbers.lower, self.numbers.upper - self.x
-        below, above = self.bound_multipliers(barrier.lower, down), self.bound_multipliers(barrier.upper, up)
+        below, above = self.bound_multipliers(down), self.bound_multipliers(up)
         self.column_error, self.by_more, self.by_less = _balance(self.plus + above, self.minus + below, self.bend)
         self.stiff = self.by_less * below * self.width / down + np.where(
             above > 0, self.by_more * above * self.width / up, 0.0)
@@ -333,10 +337,10 @@ class System:
         """(columns,) the size of the second derivatives, times widths."""
         return added(self.rows, np.abs(self.curved), self.refinement.form.n)
 
-    def bound_multipliers(self, cost: Array, distance: Array) -> Array:
+    def bound_multipliers(self, distance: Array) -> Array:
         """The multipliers of bounds at this distance; 0 without bound, and for columns that have no natural cost."""
         assert self.barrier is not None
-        cost = np.where(self.free, cost, 0.0)
+        cost = np.where(self.free, self.barrier.column, 0.0)
         return np.where(np.isfinite(distance) & (distance > 0) & (cost > 0), self.barrier.mu * cost / distance, 0.0)
 
     def _curvature(self) -> None:
@@ -406,15 +410,21 @@ class System:
         flat = self.bend() <= 1e-6 * (self.plus + self.minus)
         return down & (~flat | (self.column_error > 0.3 * np.max(self.column_error[down])))
 
-    def seen(self) -> Guess:
-        """The active set as the path shows it: of each slack and its multiplier the smaller one, by their natural sizes."""
+    def seen(self, earlier: System) -> Guess:
+        """The active set as the path shows it since an earlier point: of each distance and its multiplier, what shrinks.
+
+        Scale-free (the indicators of El-Bakry, Tapia and Zhang 1994): as mu falls, a distance falls with it where the
+        constraint is active, its multiplier where it is not.
+        """
         assert self.barrier is not None
-        size = np.maximum(self.more, self.less)
-        active = self.active & (np.abs(self.multipliers) * size / self.barrier.row > self.slack / size)
-        below = self.bound_multipliers(self.barrier.lower, self.x - self.numbers.lower)
-        above = self.bound_multipliers(self.barrier.upper, self.numbers.upper - self.x)
+        assert earlier.barrier is not None
+        mu = self.barrier.mu / earlier.barrier.mu
+        active = self.active & (self.slack / earlier.slack < np.abs(self.multipliers / earlier.multipliers))
+        bound = (self.barrier.column > 0) & self.free
+        down = (self.x - self.numbers.lower) / (earlier.x - earlier.numbers.lower)
+        up = (self.numbers.upper - self.x) / (earlier.numbers.upper - earlier.x)
         return self.refinement.guess(self.numbers, self.x, self.multipliers, active | ~self.refinement.flexible,
-                                     below > self.minus, above > self.plus)
+                                     bound & (down < np.sqrt(mu)), bound & (up < np.sqrt(mu)))
 
     def step(self) -> tuple[Array, Array]:
         """`(du, dv)`: relative changes of free columns and active rows' multipliers; 0 for the others; nan if singular."""

@@ -170,8 +170,6 @@ class Natural:
     Args:
         x: a feasible start, `x_k(T_k)` (least infeasible where rows cannot be met).
         row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`.
-        row_worth: (rows,) what the row is worth at its margin: `t_j`, more where suppliers stand at their upper bounds and
-            few are left to supply more; bound_worth: (columns,) what room above an upper bound would be worth.
         scales: for Ipopt.
         needs: (rows,) what a row asks for; 0 where it asks for nothing.
         short: rows that no point within the bounds can meet.
@@ -180,8 +178,6 @@ class Natural:
     x: Array
     row_cost: Array
     column_cost: Array
-    row_worth: Array
-    bound_worth: Array
     scales: Scales
     needs: Array
     short: Positions
@@ -263,8 +259,7 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-    row_worth, bound_worth = _worth(monotone, numbers, x, row_cost, column_cost, needs)
-    return Natural(x, row_cost, column_cost, row_worth, bound_worth, _scales(monotone, x, body, column_cost, needs), needs, short)
+    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -346,26 +341,6 @@ def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
                 np.maximum.at(result, columns[inside], of_row[rows[inside]])
     lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
     return np.where(np.isfinite(result), result, lowest)
-
-
-def _worth(
-    monotone: Monotone, numbers: Numbers, x: Array, row_cost: Array, column_cost: Array, needs: Array
-) -> tuple[Array, Array]:
-    """Worth of rows and of upper bounds, where suppliers at their upper bounds leave the margin to others."""
-    form, (rows, columns) = monotone.form, monotone.jacobian
-    room = numbers.upper - x
-    if np.all(room > x):
-        return row_cost, column_cost
-    yields = monotone.structure.slopes(Point(form, numbers, x), numbers)[form.n :] * x[columns]
-    supply = np.where(needs > 0, needs, 1.0)[rows]
-    # A supplier's part in a row's margin costs its T_k; the cheapest one that has room sets the price.
-    price = np.where((room > 0.1 * x)[columns] & (yields > 0), column_cost[columns] * supply / yields, np.inf)
-    worth = np.full(form.m, np.inf)
-    np.minimum.at(worth, rows, price)
-    worth = np.where(np.isfinite(worth), np.maximum(worth, row_cost), row_cost)
-    bound = column_cost.copy()
-    np.maximum.at(bound, columns, worth[rows] * yields / supply)
-    return worth, bound
 
 
 def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:
