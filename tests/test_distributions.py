@@ -263,6 +263,10 @@ CASES: dict[str, tuple[Distribution, Callable[[], Reference]]] = {
     "normal, half-line": (law("normal", 1, 2, on=(0.5, INF)), lambda: normal_reference(1, 2, 0.5, INF)),
     "lognormal": (law("lognormal", 0, 0.5, on=(0.2, 5)), lambda: lognormal_reference(0, 0.5, 0.2, 5)),
     "lognormal, from 0": (law("lognormal", -1, 0.8, on=(0, 2)), lambda: lognormal_reference(-1, 0.8, 0, 2)),
+    "lognormal, far below its median": (
+        law("lognormal", 8.2, 2, on=(0, 0.0063)),
+        lambda: lognormal_reference(8.2, 2, 0, 0.0063),
+    ),
     "lognormal, narrow": (law("lognormal", 1, 0.1, on=(2.7, 2.71)), lambda: lognormal_reference(1, 0.1, 2.7, 2.71)),
     "lognormal, narrow around the median": (
         law("lognormal", 4.566727330950549, 2, on=(96.21, 96.22)),

@@ -165,7 +165,11 @@ class Gaussian(Distribution):
     def _upper_ratio(self, c: Array) -> Array:
         z, _, above = self._coordinates(c)
         scale = self._scale(c)
-        return np.where(scale > 0, scale * tail_ratio(-z, above), math.inf)
+        ratio = np.where(scale > 0, scale * tail_ratio(-z, above), math.inf)
+        lost = np.isinf(ratio) & (scale > 0) & (scale < 1)  # overflow in z that the scale may bring back
+        if lost.any():
+            ratio[lost] = self._survival(c[lost]) * np.exp(-self._log_pdf(c[lost]))
+        return ratio
 
     def _lower_point(self, u: Array) -> Array:
         return self._tail_point(u, 1.0)

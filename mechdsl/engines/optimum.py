@@ -247,7 +247,7 @@ class _Search:
     def along_the_path(self, sizes: Natural) -> Iterator[_Candidate]:
         """From the natural point along the central path, its end refined."""
         own = self.compiled.monotone.own
-        barrier = Barrier(1.0, sizes.row_cost, np.where(own, sizes.column_cost, 0.0))
+        barrier = Barrier(1.0, sizes.row_cost, np.where(own, sizes.column_cost, 0.0), sizes.supply_cost)
         for end in (PATH_END, PATH_END**2):  # the active set may show only further on
             guess = self.compiled.refinement.follow(self.numbers, sizes.x, sizes.needs > 0, barrier, end, PATH_STEPS)
             yield from self.settled(guess, STEPS, "central path in logarithms, refined")

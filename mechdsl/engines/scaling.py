@@ -29,7 +29,7 @@ _LARGEST = 600.0  # of the logarithm of a cost or an output
 _SLOPE = 0.75  # of log supply in log t, where nothing better is known: between gamma/rho and 1/rho
 _APART = 6.0  # between points at which supply is looked at, in log t
 _MARGIN = 0.05  # by which the start is inside, in log t
-_INSIDE = 1e-4  # and inside upper bounds, as a share of their distance
+_INSIDE = 1e-3  # and inside upper bounds, as a share of their distance
 _ROUNDS = 60
 
 
@@ -169,7 +169,8 @@ class Natural:
 
     Args:
         x: a feasible start, `x_k(T_k)` (least infeasible where rows cannot be met).
-        row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`.
+        row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`; supply_cost: (rows,) the mean of `T_k` over what serves
+            the row at `x`.
         scales: for Ipopt.
         needs: (rows,) what a row asks for; 0 where it asks for nothing.
         short: rows that no point within the bounds can meet.
@@ -178,6 +179,7 @@ class Natural:
     x: Array
     row_cost: Array
     column_cost: Array
+    supply_cost: Array
     scales: Scales
     needs: Array
     short: Positions
@@ -259,7 +261,7 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
+    return Natural(x, row_cost, column_cost, _supply_cost(monotone, numbers, x, column_cost), _scales(monotone, x, body, column_cost, needs), needs, short)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -341,6 +343,22 @@ def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
                 np.maximum.at(result, columns[inside], of_row[rows[inside]])
     lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
     return np.where(np.isfinite(result), result, lowest)
+
+
+def _supply_cost(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array) -> Array:
+    """(rows,) the mean of the columns' costs, each weighed by what it gives to the row at `x`."""
+    form = monotone.form
+    t = form.linear
+    rows, shares, costs = [t.rows], [np.abs(numbers.linear * x[t.source])], [column_cost[t.source]]
+    for family, weight, value in zip(form.families, numbers.weights, Point(form, numbers, x).values, strict=True):
+        source = family.terms.source
+        rows.append(family.terms.rows)
+        shares.append(np.abs(weight * value[source]))
+        costs.append(column_cost[family.columns[0][source]])
+    share = np.concatenate(shares)
+    total = added(np.concatenate(rows), share, form.m + 1)[1:]
+    mean = added(np.concatenate(rows), share * np.concatenate(costs), form.m + 1)[1:]
+    return mean / np.where(total > 0, total, 1.0)
 
 
 def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:
