@@ -16,7 +16,7 @@ from mechdsl.derivation import Derivation
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 from mechdsl.market import Market, PrivateType
-from mechdsl.program import Program, Solution
+from mechdsl.program import Program, Solution, Status
 from mechdsl.structure import Report, Structure
 
 __all__ = ["Mechanism"]
@@ -61,6 +61,8 @@ class Mechanism:
         known = self._found.get(_key(given))
         if known is None:
             known = solve()
+            if known.status is Status.INTERRUPTED:  # an answer to nothing: payments must not be made of it
+                raise KeyboardInterrupt
             self.remember(given, known)
         return known
 

@@ -113,10 +113,24 @@ class Form:
         self.constants = _terms(constant, [])[0]
         self.instances = sum(f.size for f in self.families)
         self.dense = (self.m + 1) * (self.instances + self.n) <= _DENSE
-        self.completed = [b for b in self.blocks if b.auxiliary]
+        # Auxiliary columns in the order in which they can be worked out, with the rows that say what they are.
+        self.definitions = [(b, [self._part(r) for r in self.row_blocks if r.defines is b])
+                            for b in self.blocks if b.auxiliary]
         self._bounds = [(b, formula) for b in self.blocks for formula in (b.variable.lower, b.variable.upper)]
         self._opened, self._openings = self._rendered(lowered)
         self._closed = None if self._opened else self._fill({}, [])
+
+    def _part(self, rows: RowBlock) -> Part:
+        """A row block with its terms, but for the one in the column it defines."""
+        assert rows.defines is not None
+
+        def inside(t: Terms) -> Positions:
+            return np.flatnonzero((t.rows >= rows.start) & (t.rows < rows.start + rows.size))
+
+        linear = inside(self.linear)
+        own = self.linear.source[linear]
+        others = (own < rows.defines.start) | (own >= rows.defines.start + rows.defines.size)
+        return Part(rows, [inside(f.terms) for f in self.families], linear[others])
 
     def _rendered(self, lowered: Lowered) -> tuple[ArrayFunction | None, list[Opening]]:
         """Everything that has to be evaluated for each solve, as one function."""
@@ -200,6 +214,15 @@ class Form:
         return _name(block.variable.name, block.variable.letters, column - block.start)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """Some rows and the terms in them: by family, and linear ones."""
+
+    rows: RowBlock
+    families: list[Positions]
+    linear: Positions
+
+
 class Point:
     """Values, slopes and curvatures of all template instances at one `x`, each computed when first asked for."""
 
@@ -255,6 +278,18 @@ class Point:
             total += added(t.rows, weight * (value if t.aligned else value[t.source]), form.m + 1)
         t = form.linear
         return total + added(t.rows, self.numbers.linear * self.x[t.source], form.m + 1)
+
+    def part(self, part: Part) -> Array:
+        """The bodies of some rows, from their own terms alone: others may not be defined at this point."""
+        rows = part.rows
+        total = self.numbers.constant[rows.start : rows.start + rows.size].copy()
+        for f, terms in enumerate(part.families):
+            if len(terms):
+                t = self.form.families[f].terms
+                total += added(t.rows[terms] - rows.start,
+                               self.numbers.weights[f][terms] * self.values[f][t.source[terms]], rows.size)
+        t, linear = self.form.linear, part.linear
+        return total + added(t.rows[linear] - rows.start, self.numbers.linear[linear] * self.x[t.source[linear]], rows.size)
 
 
 def _name(name: str, letters: tuple[Letter, ...], position: int) -> str:

@@ -159,6 +159,11 @@ class _Candidate:
     def worst(self) -> float:
         return self.verdict.worst
 
+    @property
+    def believable(self) -> bool:
+        """Whether its residuals may be taken at their word: relative to a point run off to infinity, all is small."""
+        return self.ended not in (Status.UNBOUNDED, Status.INFEASIBLE)
+
 
 class _Search:
     """One solve: the ways to a solution, one after the other, until one is certified."""
@@ -180,7 +185,7 @@ class _Search:
             return self.crossed()
         candidates: list[_Candidate] = []
         for candidate in self.ways(start):
-            if candidate.worst <= CERTIFIED:
+            if candidate.believable and candidate.worst <= CERTIFIED:
                 return self.solution(candidate, Status.OPTIMAL)
             candidates.append(candidate)
         return self.answer(candidates)
@@ -193,7 +198,8 @@ class _Search:
         if sizes is not None and len(sizes.short):
             yield self.short(sizes)
             return
-        self.scales, first = scales, self.last = self.scaled(sizes, start)
+        scales, first = self.scales, self.first = self.scaled(sizes, start)
+        self.last = first
         if sizes is not None:
             follow = self.compiled.refinement.separable
             if follow and sizes.spread > WIDE:
@@ -209,7 +215,7 @@ class _Search:
         guess = self.guessed(stopped, scales)
         raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
         for candidate in self.settled(guess, STEPS, "Ipopt, refined"):
-            if self.convex or self.agrees(candidate, raw):
+            if self.agrees(candidate, raw):
                 yield candidate
         yield raw
 
@@ -247,7 +253,7 @@ class _Search:
     def along_the_path(self, sizes: Natural) -> Iterator[_Candidate]:
         """From the natural point along the central path, its end refined."""
         own = self.compiled.monotone.own
-        barrier = Barrier(1.0, sizes.row_cost, np.where(own, sizes.column_cost, 0.0), sizes.supply_cost)
+        barrier = Barrier(1.0, sizes.row_cost, np.where(own, sizes.column_cost, 0.0))
         for end in (PATH_END, PATH_END**2):  # the active set may show only further on
             guess = self.compiled.refinement.follow(self.numbers, sizes.x, sizes.needs > 0, barrier, end, PATH_STEPS)
             yield from self.settled(guess, STEPS, "central path in logarithms, refined")
@@ -280,10 +286,14 @@ class _Search:
         return self.compiled.refinement.guess(numbers, stopped.x, stopped.multipliers, active, low, high)
 
     def agrees(self, refined: _Candidate, raw: _Candidate) -> bool:
-        """Whether a refinement of a programme that may have several optima stayed with the one Ipopt found."""
+        """Whether the refinement is of what Ipopt found: it may have gone elsewhere, where relative errors mean little."""
+        if refined.gap is not None and refined.gap <= SOUND:
+            return True
         sign = 1.0 if self.compiled.program.sense == "minimize" else -1.0
+        size = float(np.max(np.abs(raw.guess.x), initial=0.0))
         worse = sign * (refined.verdict.objective - raw.verdict.objective)
-        return worse <= SOUND * max(abs(raw.verdict.objective), float(np.max(np.abs(raw.guess.x), initial=0.0)) * SOUND)
+        return (raw.ended is Status.OPTIMAL and float(np.max(np.abs(refined.guess.x), initial=0.0)) <= 2.0 * size + 1.0
+                and (self.convex or worse <= SOUND * max(abs(raw.verdict.objective), SOUND * size)))
 
     # ------------------------------------------------------------------------------------------------------- judgement
 
@@ -347,26 +357,25 @@ class _Search:
 
     def answer(self, candidates: list[_Candidate]) -> Solution:
         """The solution that the best candidate is, or what keeps there from being one."""
-        best = min(candidates, key=lambda c: (c.worst, c.ended is not Status.OPTIMAL))
-        if best.worst <= SOUND:
-            return self.solution(best, Status.OPTIMAL)
-        if best.gap is not None and best.gap <= SOUND and best.verdict.feasibility <= SOUND:
-            return self.solution(best, Status.OPTIMAL, "The objective is certified by its duality gap; variables of "
-                                 "negligible cost may be less exact than the residuals of the others show.")
         last = candidates[-1]
-        if last.ended is Status.INFEASIBLE and last.method != "Ipopt":
+        found = [c for c in candidates if c.believable]
+        if found:
+            best = min(found, key=lambda c: c.worst)
+            if best.worst <= SOUND:
+                return self.solution(best, Status.OPTIMAL)
+            if best.gap is not None and max(best.gap, best.verdict.feasibility) <= SOUND:
+                return self.solution(best, Status.OPTIMAL, "The duality gap certifies the objective; what hardly counts in "
+                                     "it may be less exact.")
+        if last.method != "Ipopt":
             return self.solution(last, Status.INFEASIBLE, self.missing(last.guess.x))
-        if last.ended in (Status.UNBOUNDED, Status.ITERATION_LIMIT):
+        if last.ended is Status.ITERATION_LIMIT:
             return self.solution(last, last.ended)
-        return self.infeasible(last)
-
-    def infeasible(self, last: _Candidate) -> Solution:
-        """The point of least violation, with the rows it violates; or the failure, if it violates none."""
-        x = least_violation(self.compiled.structure, self.numbers, self.scales, last.guess.x, {"max_iter": 3000})
-        candidate = self.judged(replace(last.guess, x=completed(self.form, self.numbers, x)), None, last.ended, last.method)
-        if candidate.verdict.feasibility <= SOUND:
-            return self.solution(last, Status.FAILED if last.ended in (Status.OPTIMAL, Status.INFEASIBLE) else last.ended)
-        return self.solution(candidate, Status.INFEASIBLE, self.missing(candidate.guess.x))
+        x = least_violation(self.compiled.structure, self.numbers, self.scales, self.first, {"max_iter": 3000})
+        nearest = replace(last.guess, x=completed(self.form, self.numbers, x), multipliers=np.zeros(self.form.m))
+        candidate = self.judged(nearest, None, Status.INFEASIBLE, "least violation")
+        if candidate.verdict.feasibility > SOUND:
+            return self.solution(candidate, Status.INFEASIBLE, self.missing(candidate.guess.x))
+        return self.solution(last, Status.UNBOUNDED if last.ended is Status.UNBOUNDED else Status.FAILED)
 
     def missing(self, x: Array) -> str:
         """`demand[video] has 2.6 of 3`, for the rows that `x` violates."""

@@ -59,23 +59,15 @@ class Guess:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Barrier:
-    """`multiplier * slack = mu row + mu^3 supply` for each row, `multiplier * distance = mu column` for each bound.
+    """`multiplier * slack = mu * row` for each row, `multiplier * distance = mu * column` for each bound.
 
     Args:
         row, column: natural costs.
-        supply: (rows,) what a row's suppliers cost, which is more than the row's own cost where they also serve dearer
-            rows. Early on it keeps their barriers from crushing the row's slack; later on it is gone.
     """
 
     mu: float
     row: Array
     column: Array
-    supply: Array
-
-    @property
-    def products(self) -> Array:
-        """(rows,) multiplier times slack."""
-        return self.mu * self.row + self.mu**3 * self.supply
 
 
 class Refinement:
@@ -196,7 +188,7 @@ class Refinement:
         free = numbers.lower < numbers.upper
         slack = np.abs(Point(form, numbers, x).rows()[1:])
         multipliers = self.auxiliary_multipliers(
-            numbers, x, np.where(active, barrier.products / slack, 0.0) * form.relation)
+            numbers, x, np.where(active, barrier.mu * barrier.row / slack, 0.0) * form.relation)
         earlier = system = System(self, numbers, x, multipliers, free, active, barrier)
         for _ in range(steps):
             if system.error < 0.5:
@@ -339,7 +331,7 @@ class System:
         self.give = np.where(flexible, self.refinement.sign * gap / size, 0.0)
         self.row_more = np.where(flexible, 1.0 / size, self.row_more)
         self.row_less = np.where(flexible, self.row_more, self.row_less)
-        self.row_error = np.where(flexible, np.log(worth / barrier.products), self.row_error)
+        self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row)), self.row_error)
 
     def bend(self) -> Array:
         """(columns,) the size of the second derivatives, times widths."""

@@ -46,7 +46,8 @@ class ArrayFunction:
         arguments = [values[q] if load is None else load(values[q]) for q, load in self._loaders]
         with np.errstate(all="ignore"):  # infinities are for the caller to see
             results = self._function(*arguments)
-        return [r if np.shape(r) == s else np.broadcast_to(r, s) for r, s in zip(results, self._shapes, strict=True)]
+        return [r if isinstance(r, np.ndarray) and r.shape == s else np.broadcast_to(np.asarray(r), s)
+                for r, s in zip(results, self._shapes, strict=True)]
 
 
 def render(
@@ -83,6 +84,8 @@ def magnitude(expression: sp.Expr) -> sp.Expr:
         return IndexSum(magnitude(expression.body), expression.letters, expression.where)
     if expression.is_Mul:
         return sp.Mul(*map(magnitude, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        return magnitude(expression.base) ** expression.exp
     return sp.Abs(expression)
 
 
@@ -110,6 +113,12 @@ class _Room:
             return self._aggregate(node, scope)
         if isinstance(node, sp.Piecewise):
             return self._piecewise(node, scope)
+        if node.is_Mul:
+            gate = next((a for a in node.args if isinstance(a, sp.Piecewise) and _is_gate(a)), None)
+            if gate is not None:  # what is gated off may be infinite
+                (value, condition), _ = gate.args
+                product = sp.Mul(value, *(a for a in node.args if a is not gate))
+                return sp.Function("where")(self.array(condition, scope), self.array(product, scope), 0)
         arguments = [self.array(a, scope) for a in node.args]
         if isinstance(node, sp.Max | sp.Min):
             name = sp.Function("maximum" if isinstance(node, sp.Max) else "minimum")
@@ -175,6 +184,11 @@ class _Room:
             self.names[name] = value
             self._known[key] = sp.Symbol(name)
         return self._known[key]
+
+
+def _is_gate(node: sp.Piecewise) -> bool:
+    """`E where C, else 0`."""
+    return len(node.args) == 2 and node.args[1] == (0, True)
 
 
 def _shape_in(scope: Scope, letters: Scope) -> tuple[int, ...]:

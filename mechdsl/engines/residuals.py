@@ -105,11 +105,11 @@ class Residuals:
         for c, body, size in zip(program.constraints, pairs[0::2], pairs[1::2], strict=True):
             multiplier = multipliers[c.name]
             missing = -body if c.relation == ">=" else body if c.relation == "<=" else np.abs(body)
-            feasibility = max(feasibility, largest(missing / _positive(size)))
+            feasibility = larger(feasibility, largest(missing / _positive(size)))
             product = multiplier * body
             worth += float(np.sum(product))
             products.append(largest(np.abs(product)))
-            volume = max(volume, float(np.sum(np.abs(multiplier) * size)))
+            volume = larger(volume, float(np.sum(np.abs(multiplier) * size)))
         results = self.slopes({
             **parameters,
             **{v.quantity: _inner(point[v.name], bounds[v.name][0]) for v in program.variables},
@@ -128,14 +128,19 @@ class Residuals:
                 wrong = np.abs(slope - down + up)
                 size = size + down + up
                 products.append(largest(np.where(down > 0, down * (x - low), 0.0) + np.where(up > 0, up * (high - x), 0.0)))
-            stationarity = max(stationarity, largest(np.where(low < high, wrong, 0.0) / _positive(size)))
+            stationarity = larger(stationarity, largest(np.where(low < high, wrong, 0.0) / _positive(size)))
         return Verdict(float(objective), reduced, worth, feasibility, stationarity,
-                       max(products, default=0.0) / (volume if volume > 0 else 1.0))
+                       largest(np.array(products)) / (volume if volume > 0 else 1.0))
 
 
 def largest(values: Array) -> float:
     """The largest of them and 0; nan if there is one."""
     return float(np.max(values, initial=0.0))
+
+
+def larger(a: float, b: float) -> float:
+    """The larger of two; nan if one is."""
+    return float(np.maximum(a, b))
 
 
 def _inner(x: Array, lower: Array) -> Array:

@@ -169,8 +169,7 @@ class Natural:
 
     Args:
         x: a feasible start, `x_k(T_k)` (least infeasible where rows cannot be met).
-        row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`; supply_cost: (rows,) the mean of `T_k` over what serves
-            the row at `x`.
+        row_cost: (rows,) `t_j`; column_cost: (columns,) `T_k`.
         scales: for Ipopt.
         needs: (rows,) what a row asks for; 0 where it asks for nothing.
         short: rows that no point within the bounds can meet.
@@ -179,7 +178,6 @@ class Natural:
     x: Array
     row_cost: Array
     column_cost: Array
-    supply_cost: Array
     scales: Scales
     needs: Array
     short: Positions
@@ -193,16 +191,14 @@ class Natural:
 
 def completed(form: Form, numbers: Numbers, x: Array) -> Array:
     """`x` with the auxiliary variables at what defines them."""
-    for block in form.completed:
-        at = slice(block.start, block.start + block.size)
+    for block, parts in form.definitions:
+        point = Point(form, numbers, x)
+        values = -point.part(parts[0])
+        for part in parts[1:]:  # several rows say what it is above (max) or below (min)
+            choose = np.maximum if part.rows.constraint.relation == ">=" else np.minimum
+            values = choose(values, -point.part(part))
         x = x.copy()
-        x[at] = 0.0
-        body = Point(form, numbers, x).rows()
-        rows = [r for r in form.row_blocks if r.defines is block]
-        x[at] = -body[rows[0].start : rows[0].start + block.size]
-        for r in rows[1:]:  # several rows say what it is above (max) or below (min)
-            choose = np.maximum if r.constraint.relation == ">=" else np.minimum
-            x[at] = choose(x[at], -body[r.start : r.start + block.size])
+        x[block.start : block.start + block.size] = values
     return x
 
 
@@ -261,7 +257,7 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-    return Natural(x, row_cost, column_cost, _supply_cost(monotone, numbers, x, column_cost), _scales(monotone, x, body, column_cost, needs), needs, short)
+    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -334,31 +330,14 @@ def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
     of_row[needy] = row_log[needy]
     result = np.full(form.n, -np.inf)
     np.maximum.at(result, columns, of_row[rows])
-    for block in reversed(form.completed):
-        for r in form.row_blocks:
-            if r.defines is block:
-                at = slice(r.start - 1, r.start - 1 + r.size)
-                of_row[at] = result[block.start : block.start + block.size]
-                inside = (rows >= at.start) & (rows < at.stop)
-                np.maximum.at(result, columns[inside], of_row[rows[inside]])
+    for block, parts in reversed(form.definitions):
+        for part in parts:
+            at = slice(part.rows.start - 1, part.rows.start - 1 + part.rows.size)
+            of_row[at] = result[block.start : block.start + block.size]
+            inside = (rows >= at.start) & (rows < at.stop)
+            np.maximum.at(result, columns[inside], of_row[rows[inside]])
     lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
     return np.where(np.isfinite(result), result, lowest)
-
-
-def _supply_cost(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array) -> Array:
-    """(rows,) the mean of the columns' costs, each weighed by what it gives to the row at `x`."""
-    form = monotone.form
-    t = form.linear
-    rows, shares, costs = [t.rows], [np.abs(numbers.linear * x[t.source])], [column_cost[t.source]]
-    for family, weight, value in zip(form.families, numbers.weights, Point(form, numbers, x).values, strict=True):
-        source = family.terms.source
-        rows.append(family.terms.rows)
-        shares.append(np.abs(weight * value[source]))
-        costs.append(column_cost[family.columns[0][source]])
-    share = np.concatenate(shares)
-    total = added(np.concatenate(rows), share, form.m + 1)[1:]
-    mean = added(np.concatenate(rows), share * np.concatenate(costs), form.m + 1)[1:]
-    return mean / np.where(total > 0, total, 1.0)
 
 
 def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:
@@ -367,12 +346,11 @@ def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs
     cost = added(component, np.where(monotone.own, column_cost, 0.0), int(component.max(initial=-1)) + 1)
     column = np.where(x > 0, x, 1.0)
     row = needs if needs.min(initial=1.0) > 0 else np.where(needs > 0, needs, np.where(body != 0, np.abs(body), 1.0))
-    if form.completed:
+    if form.definitions:
         row = row.copy()
-        for block in form.row_blocks:
-            if block.defines is not None:
-                row[block.start - 1 : block.start - 1 + block.size] = column[
-                    block.defines.start : block.defines.start + block.defines.size]
+        for block, parts in form.definitions:
+            for part in parts:
+                row[part.rows.start - 1 : part.rows.start - 1 + block.size] = column[block.start : block.start + block.size]
     return Scales(column, 1.0 / row, 1.0 / np.where(cost > 0, cost, 1.0))
 
 

@@ -48,6 +48,8 @@ def direct_misfit(market: Market) -> str | None:
             return parts
         if parts.type is not None and layer.name != provider.name:
             return f"layer '{layer.name}' has a private type but no contract"
+    if not market.constraints and all(layer.value == 0 for layer in market.layers):
+        return f"nothing makes {contract.payer} buy: state a demand, or a value"
     if any(q.role != "param" for q in quantities(provider.outside)):
         return f"the outside option of '{provider.name}' must be known data"
     return _argument_misfit(contract)
