@@ -90,9 +90,19 @@ def _guarded(command: Callable[[list[str]], int], arguments: list[str]) -> int:
     try:
         return command(arguments)
     except MechError as error:
+        if "--json" in arguments and command is not _check:  # which has printed them with what else it found
+            _print_mistakes(error, command.__name__.strip("_"))
         return _refuse(error)
     except UsageError as error:
         return _wrong_usage(str(error))
+
+
+def _print_mistakes(error: MechError, command: str) -> None:
+    """What stderr says, as the one object that `--json` promises."""
+    from mechdsl.report import json_report
+
+    found = [json_report.diagnostic_object(d) for d in error.diagnostics]
+    print(json_report.to_text(json_report.document(error.source.name, command, errors=found)))
 
 
 def _help() -> str:

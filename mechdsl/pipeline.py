@@ -7,7 +7,7 @@ side by side, so any of it can be printed, tested or reported.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,8 +104,18 @@ def run(market: Market, registry: Registry) -> Run:
     ready = mechanism(market, matched.structure)
     report = stated_report(market)
     outcome = matched.structure.recover(ready, report)
+    if outcome.status is Status.INFEASIBLE:
+        outcome = _explained(ready, report, outcome)
     certificate = certify(ready, report, outcome) if outcome.status is Status.OPTIMAL else None
     return Run(market, matched, ready, outcome, certificate)
+
+
+def _explained(ready: Mechanism, report: Report, outcome: Outcome) -> Outcome:
+    """The outcome with what clashes, and the cheapest way out, in its message."""
+    from mechdsl.theory.clashes import clash_of
+
+    clash = clash_of(ready.program, ready.structure.parameters(ready.market, report))
+    return outcome if clash is None else replace(outcome, message=f"{outcome.message} {clash}")
 
 
 def stated_report(market: Market) -> Report:
@@ -118,8 +128,8 @@ def stated_report(market: Market) -> Report:
 def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
     """M060: the market's contracts and objective, and what the installed structures handle."""
     span = market.contracts[0].span if market.contracts else (market.objectives[0].span if market.objectives else None)
-    lines = [f"{s.name}: {s.handles}" for s in registry.structures]
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in matched.reasons.items())
-    hint = f"Not taken: {reasons}. " if reasons else ""
-    installed = "Installed: " + "; ".join(lines) + "." if lines else "No structures are installed."
-    return Diagnostic("M060", f"no installed structure handles regime '{market.regime}'", span, hint + installed)
+    lines = [f"{s.name} ({s.handles}): {matched.reasons.get(s.name, 'it fits')}" for s in registry.structures]
+    hint = f"Installed: {'; '.join(lines)}." if lines else "No structures are installed."
+    if not market.contracts:
+        hint = f"The market has no contract: add one, contract A -> B: direct. {hint}"
+    return Diagnostic("M060", f"no installed structure handles regime '{market.regime}'", span, hint)

@@ -159,3 +159,16 @@ def test_two_domains_against_an_independent_solver(report: tuple[float, float]) 
     assert first.payments["creator"][0] == pytest.approx(c[0] * SIX.y(w)[0] + rent, rel=1e-7)
     rent = SIX.rent(1, c, 1.5, virtual)
     assert first.payments["creator"][1] == pytest.approx(c[1] * SIX.y(w)[1] + rent, rel=2e-4)
+
+
+def test_a_density_that_vanishes_at_the_top_has_payments_too() -> None:
+    # F/f is infinite at the top of a triangular law; x is fixed, so the payment is b x^rho, whatever the weights.
+    found = one(law="triangular(0.2, 0.5, 1.2)", report="1.1")
+    assert found.payments["creator"] == pytest.approx(1.2 * 2.25**1.5, rel=1e-9)
+    assert one(law="triangular(0.2, 0.5, 1.2)", report="1.2").allocation["x"] == pytest.approx(2.25, rel=1e-9)
+
+
+def test_a_cap_stated_as_a_constraint_beside_an_exponent_that_is_a_param() -> None:
+    found = one(demand="demand: x >= 1\nconstraint cap: x <= 10", goal="welfare", report="0.5")
+    assert found.allocation["x"] == pytest.approx(1.0, rel=1e-9)
+    assert found.payments["creator"] == pytest.approx(1.2, rel=1e-9)

@@ -1,1 +1,1 @@
-"""How a `Program` is solved: formulas lowered to indexed templates, Ipopt, refinement, residuals, and the Pyomo model."""
+"""How a `Program` is solved: formulas lowered to indexed templates, Ipopt, refinement, residuals, Pyomo."""

@@ -1,4 +1,4 @@
-"""Ipopt's five questions about a form, answered in scaled variables `z = x / scale` with as few array operations as we can.
+"""Ipopt's five questions about a form, answered in scaled variables `z = x / scale` with few array operations.
 
 The structure (which entry of the Jacobian and the Hessian a term adds to) is found once. For each solve the scales are
 folded into the coefficients, so that a callback is: gather, template, multiply, reduce.
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mechdsl.engines.form import Form, Numbers, Point, added
-from mechdsl.engines.lowering import Positions
+from mechdsl.engines.terms import Positions
 from mechdsl.evaluate import Array
 
 __all__ = ["Callbacks", "Scales", "Structure"]
@@ -67,8 +66,9 @@ class Structure:
     def __init__(self, form: Form) -> None:
         self.form = form
         n, m = form.n, form.m
-        contributions = [(f.terms.rows, f.columns[a][f.terms.source]) for f in form.families
-                         for a in range(f.kernel.arity)]
+        contributions = [
+            (f.terms.rows, f.columns[a][f.terms.source]) for f in form.families for a in range(f.kernel.arity)
+        ]
         t = form.linear
         keys = [_entry_key(rows, columns, n) for rows, columns in [*contributions, (t.rows, t.source)]]
         # Entries below n are the gradient (row 0); the Jacobian's come in the order in which terms first need them.
@@ -90,8 +90,10 @@ class Structure:
         self.objective_column = [f.columns[0][f.terms.source] for f in form.families]
         self.scale_index = [
             np.where(rows > 0, rows - 1, m + self.component[columns])
-            for rows, columns in [*((f.terms.rows, c) for f, c in zip(form.families, self.objective_column, strict=True)),
-                                  (t.rows, t.source)]
+            for rows, columns in [
+                *((f.terms.rows, c) for f, c in zip(form.families, self.objective_column, strict=True)),
+                (t.rows, t.source),
+            ]
         ]
         self.sorted = [bool(np.all(np.diff(f.terms.rows) >= 0)) for f in form.families]
         self.starts = [np.searchsorted(f.terms.rows, np.arange(m + 1)) for f in form.families]
@@ -150,12 +152,15 @@ class Callbacks:
             self.matrix = numbers.matrix * np.concatenate(([1.0], scales.row))[:, np.newaxis]
             self.matrix[0] *= scales.objective[structure.instance_component]
         else:
-            self.sparse = [None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, m + 1, f.size)
-                           for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)]
+            self.sparse = [
+                None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, m + 1, f.size)
+                for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)
+            ]
             self.linear = _sparse(form.linear.rows, form.linear.source, linear, m + 1, n)
         self.slope_weights = [self.weights[s.family] * scales.column[s.columns] for s in structure.slots]
-        self.slope_base = added(structure.linear_at, linear * scales.column[form.linear.source],
-                                      structure.jacobian_size)
+        self.slope_base = added(
+            structure.linear_at, linear * scales.column[form.linear.source], structure.jacobian_size
+        )
         self.curve_scale = scales.column[structure.hessian_rows] * scales.column[structure.hessian_columns]
         fixed = numbers.lower == numbers.upper
         self.fixed = fixed if fixed.any() else None
@@ -250,7 +255,7 @@ def _entry_key(rows: Positions, columns: Positions, n: int) -> Positions:
 
 
 def _numbered(keys: list[Positions], reserved: int) -> tuple[Positions, list[Positions]]:
-    """The distinct keys, `0 .. reserved - 1` first and then as they first occur, and where each key stands among them."""
+    """The distinct keys, `0 .. reserved - 1` first and then as they occur, and where each key stands among them."""
     every = np.concatenate([np.arange(reserved), *keys])
     distinct, first, inverse = np.unique(every, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")

@@ -1,4 +1,4 @@
-"""The least violation: where rows cannot all be met, the point that misses them by the smallest sum of relative amounts.
+"""The least violation: where rows cannot all be met, the point that misses them by the smallest sum of amounts.
 
 Each row gets slack variables of its own in the row's scale, and only those are paid for. A positive minimum of a convex
 programme proves that there is no feasible point; a minimum of 0 is one.
@@ -13,16 +13,17 @@ import numpy as np
 
 from mechdsl.engines.callbacks import Callbacks, Scales, Structure
 from mechdsl.engines.form import Numbers, Point
-from mechdsl.engines.ipopt import INFINITY, row_bounds, solve_problem
+from mechdsl.engines.ipopt import INFINITY, STATUS, row_bounds, solve_problem
 from mechdsl.evaluate import Array
+from mechdsl.program import Status
 
 __all__ = ["least_violation"]
 
 
 def least_violation(
     structure: Structure, numbers: Numbers, scales: Scales, start: Array, options: Mapping[str, Any]
-) -> Array:
-    """(columns,) the point of least violation that Ipopt finds from `start`."""
+) -> Array | None:
+    """(columns,) the point of least violation, from `start`; None where Ipopt does not get there."""
     answers = _Elastic(Callbacks(structure, numbers, scales))
     form = structure.form
     lower, upper = row_bounds(form, numbers)
@@ -34,9 +35,14 @@ def least_violation(
     )
     z = start / scales.column
     body = (Point(form, numbers, start).rows()[1:] - numbers.constant[1:]) * scales.row
-    miss = np.concatenate((np.maximum(bounds[2] - body, 0.0)[answers.up], np.maximum(body - bounds[3], 0.0)[answers.down]))
-    z, _ = solve_problem(answers, bounds, options, np.concatenate((z, miss + 0.1)))
-    return np.clip(z[: form.n] * scales.column, numbers.lower, numbers.upper)
+    miss = np.concatenate(
+        (np.maximum(bounds[2] - body, 0.0)[answers.up], np.maximum(body - bounds[3], 0.0)[answers.down])
+    )
+    z, info = solve_problem(answers, bounds, options, np.concatenate((z, miss + 0.1)))
+    if STATUS.get(int(info["status"])) is not Status.OPTIMAL:
+        return None
+    point: Array = np.clip(z[: form.n] * scales.column, numbers.lower, numbers.upper)
+    return point
 
 
 class _Elastic:
@@ -62,8 +68,10 @@ class _Elastic:
 
     def jacobianstructure(self) -> Any:
         rows, columns = self.inner.jacobianstructure()
-        return (np.concatenate((rows, self.up, self.down)),
-                np.concatenate((columns, np.arange(self.n, self.n + self.slacks))))
+        return (
+            np.concatenate((rows, self.up, self.down)),
+            np.concatenate((columns, np.arange(self.n, self.n + self.slacks))),
+        )
 
     def jacobian(self, z: Array) -> Array:
         return np.concatenate((self.inner.jacobian(z[: self.n]), np.ones(len(self.up)), -np.ones(len(self.down))))

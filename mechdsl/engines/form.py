@@ -1,8 +1,8 @@
 """The lowered programme as arrays: rows = coefficients times instances of templates + linear terms + constants.
 
-Compiled once. `at` fills in a set of parameter values and costs next to nothing where nothing is open; `Point` holds the
-templates' values and derivatives at one `x`, each computed at most once. Both Ipopt's callbacks and the refinement read
-them; nothing here knows of a solver.
+Compiled once. `at` fills in a set of parameter values and costs next to nothing where nothing is open; `Point` holds
+the templates' values and derivatives at one `x`, each computed at most once. Both Ipopt's callbacks and the
+refinement read them; nothing here knows of a solver.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
-from mechdsl.engines.lowering import Block, Lowered, Opening, Piece, Positions, RowBlock
 from mechdsl.engines.rendering import ArrayFunction, render
 from mechdsl.engines.templates import Kernel
+from mechdsl.engines.terms import Block, Lowered, Opening, Piece, Positions, RowBlock
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Letter, Quantity
 
@@ -31,7 +31,7 @@ Open = tuple[tuple[slice, Opening], ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Terms:
-    """`rows[i]` gains `weight[i]` times the value at `source[i]`; sorted by row. Openings multiply slices of the weight."""
+    """`rows[i]` gains `weight[i]` times the value at `source[i]`. Openings multiply slices of the weight."""
 
     rows: Positions
     source: Positions
@@ -114,8 +114,9 @@ class Form:
         self.instances = sum(f.size for f in self.families)
         self.dense = (self.m + 1) * (self.instances + self.n) <= _DENSE
         # Auxiliary columns in the order in which they can be worked out, with the rows that say what they are.
-        self.definitions = [(b, [self._part(r) for r in self.row_blocks if r.defines is b])
-                            for b in self.blocks if b.auxiliary]
+        self.definitions = [
+            (b, [self._part(r) for r in self.row_blocks if r.defines is b]) for b in self.blocks if b.auxiliary
+        ]
         self._bounds = [(b, formula) for b in self.blocks for formula in (b.variable.lower, b.variable.upper)]
         self._opened, self._openings = self._rendered(lowered)
         self._closed = None if self._opened else self._fill({}, [])
@@ -169,8 +170,12 @@ class Form:
             return filled
 
         weights = tuple([opened(f.terms.weight, f.terms.opens, len(f.terms.rows)) for f in self.families])
-        factors = tuple([tuple([opened(q, o, f.size) for q, o in zip(f.factors, f.factor_opens, strict=True)])
-                         for f in self.families])
+        factors = tuple(
+            [
+                tuple([opened(q, o, f.size) for q, o in zip(f.factors, f.factor_opens, strict=True)])
+                for f in self.families
+            ]
+        )
         linear = opened(self.linear.weight, self.linear.opens, len(self.linear.rows))
         constant = opened(self.constants.weight, self.constants.opens, len(self.constants.rows))
         bounds = [np.asarray(next(stream), dtype=np.float64).ravel() if b is None else b for b in self._static_bounds]
@@ -181,9 +186,13 @@ class Form:
                 held = np.asarray(next(stream), dtype=bool).ravel()[block.members]
                 present[block.start - 1 : block.start - 1 + block.size] = held
         return Numbers(
-            weights, factors, linear,
+            weights,
+            factors,
+            linear,
             added(self.constants.rows, constant, self.m + 1),
-            np.concatenate(bounds[0::2]), np.concatenate(bounds[1::2]), present,
+            np.concatenate(bounds[0::2]),
+            np.concatenate(bounds[1::2]),
+            present,
             self._matrix(weights, linear) if self.dense else None,
         )
 
@@ -202,6 +211,40 @@ class Form:
         """The numbers with other weights."""
         matrix = self._matrix(weights, linear) if self.dense else None
         return replace(numbers, weights=tuple(weights), linear=linear, matrix=matrix)
+
+    def by_constraint(self, rows: Array) -> dict[str, Array]:
+        """Row values in the constraints' shapes, 0 where a condition excludes a row."""
+        result = {}
+        for block in self.row_blocks:
+            if not block.auxiliary:
+                values = np.zeros(int(np.prod(block.constraint.shape)))
+                values[block.members] = rows[block.start - 1 : block.start - 1 + block.size]
+                result[block.constraint.name] = values.reshape(block.constraint.shape)
+        return result
+
+    def by_variable(self, columns: Array) -> dict[str, Array]:
+        """Column values in the variables' shapes, auxiliary ones left out."""
+        return {
+            b.variable.name: columns[b.start : b.start + b.size].reshape(b.shape)
+            for b in self.blocks
+            if not b.auxiliary
+        }
+
+    def columns(self, by_variable: Mapping[str, Array]) -> Array:
+        """The columns of values by variable; 0 in the auxiliary ones."""
+        result = np.zeros(self.n)
+        for b in self.blocks:
+            if not b.auxiliary:
+                result[b.start : b.start + b.size] = np.ravel(by_variable[b.variable.name])
+        return result
+
+    def rows(self, by_constraint: Mapping[str, Array]) -> Array:
+        """The rows of values by constraint; 0 in the auxiliary ones."""
+        result = np.zeros(self.m)
+        for r in self.row_blocks:
+            if not r.auxiliary:
+                result[r.start - 1 : r.start - 1 + r.size] = np.ravel(by_constraint[r.constraint.name])[r.members]
+        return result
 
     def row_name(self, row: int) -> str:
         """`demand[video]`, of row `row` (0-based)."""
@@ -261,10 +304,20 @@ class Point:
             for family, carried in zip(self.form.families, self._carried, strict=True):
                 curves = family.kernel.curves(carried, family.size)
                 if self._fixed is not None:
-                    curves = [np.where(self._fixed[family.columns[a]] | self._fixed[family.columns[b]], 0.0, h)
-                              for h, (a, b) in zip(curves, family.kernel.pairs, strict=True)]
+                    curves = [
+                        np.where(self._fixed[family.columns[a]] | self._fixed[family.columns[b]], 0.0, h)
+                        for h, (a, b) in zip(curves, family.kernel.pairs, strict=True)
+                    ]
                 self._curves.append(curves)
         return self._curves
+
+    def bends(self) -> list[list[Array]]:
+        """By family, by turn (see `Kernel`)."""
+        self.slopes()
+        return [
+            family.kernel.bends(carried, family.size)
+            for family, carried in zip(self.form.families, self._carried, strict=True)
+        ]
 
     def rows(self) -> Array:
         """(m + 1,) the objective and the rows' bodies."""
@@ -286,10 +339,15 @@ class Point:
         for f, terms in enumerate(part.families):
             if len(terms):
                 t = self.form.families[f].terms
-                total += added(t.rows[terms] - rows.start,
-                               self.numbers.weights[f][terms] * self.values[f][t.source[terms]], rows.size)
+                total += added(
+                    t.rows[terms] - rows.start,
+                    self.numbers.weights[f][terms] * self.values[f][t.source[terms]],
+                    rows.size,
+                )
         t, linear = self.form.linear, part.linear
-        return total + added(t.rows[linear] - rows.start, self.numbers.linear[linear] * self.x[t.source[linear]], rows.size)
+        return total + added(
+            t.rows[linear] - rows.start, self.numbers.linear[linear] * self.x[t.source[linear]], rows.size
+        )
 
 
 def _name(name: str, letters: tuple[Letter, ...], position: int) -> str:
@@ -301,12 +359,14 @@ def _name(name: str, letters: tuple[Letter, ...], position: int) -> str:
 
 def added(at: Positions, values: Array, size: int) -> Array:
     """(size,) the sums of `values` by position."""
-    return np.bincount(at, values, minlength=size) if len(at) else np.zeros(size)
+    if not len(at):
+        return np.zeros(size)
+    return np.asarray(np.bincount(at, values, minlength=size), dtype=np.float64)
 
 
 def _family(kernel: Kernel, pieces: list[Piece]) -> Family:
     columns = [np.concatenate([p.columns[a] for p in pieces]) for a in range(kernel.arity)]
-    factors: list[Array | float] = []
+    factors: list[Array] = []
     opens: list[Open] = []
     for number in range(len(pieces[0].factors)):
         parts, held, start = [], [], 0
@@ -335,8 +395,9 @@ def _family(kernel: Kernel, pieces: list[Piece]) -> Family:
         if not terms.aligned:  # nothing is tied to the order: let the instances stand in that of their terms
             columns, factors = [c[order] for c in columns], [q[order] for q in factors]
             terms = Terms(terms.rows, np.arange(size), terms.weight, (), True)
-    plain = [float(q[0]) if not o and size and not np.any(np.diff(q)) else q
-             for q, o in zip(factors, opens, strict=True)]
+    plain: list[Array | float] = [
+        float(q[0]) if not o and size and not np.any(np.diff(q)) else q for q, o in zip(factors, opens, strict=True)
+    ]
     return Family(kernel, tuple(columns), tuple(plain), tuple(opens), size, terms)
 
 

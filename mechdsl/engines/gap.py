@@ -1,8 +1,8 @@
 """A rigorous bound on how far a point of a convex programme is from optimal.
 
 `L(x', m) >= L(x, m) + L_x(x, m) (x' - x)` by convexity, and an optimum lies in a box: where the objective is a sum of
-convex costs, none can exceed what the others leave of the value at a feasible point. The bound is linear over that box, so
-its minimum is a sum.
+convex costs, none can exceed what the others leave of the value at a feasible point. The bound is linear over that
+box, so its minimum is a sum.
 """
 
 from __future__ import annotations
@@ -27,10 +27,14 @@ def duality_gap(
     Args:
         objective: `f(x)`, minimised.
         slack_worth: `multipliers . (left - right)`, which `f` exceeds the Lagrangian by.
-        reduced: the Lagrangian's derivative, x: the point, box: of the optimum.
+        reduced: (columns,) the Lagrangian's derivative.
+        x: (columns,) the point.
+        box: (lower, upper), where the optimum lies.
     """
     low, high = box
-    gain = np.maximum(np.where(reduced == 0, 0.0, reduced * (x - low)), np.where(reduced == 0, 0.0, reduced * (x - high)))
+    gain = np.maximum(
+        np.where(reduced == 0, 0.0, reduced * (x - low)), np.where(reduced == 0, 0.0, reduced * (x - high))
+    )
     total = slack_worth + float(np.sum(np.maximum(gain, 0.0)))
     if not np.isfinite(total):
         return None
@@ -68,7 +72,7 @@ def _least(costs: Costs, numbers: Numbers, lower: Array, upper: Array) -> Array:
         middle = (low + high) / 2
         rising = ~(costs.at(numbers, np.minimum(lower + np.exp(middle), upper))[1] < 0)
         low, high = np.where(rising, low, middle), np.where(rising, middle, high)
-    return np.minimum(lower + np.exp(high), upper)
+    return np.asarray(np.minimum(lower + np.exp(high), upper))
 
 
 def _last(costs: Costs, numbers: Numbers, bottom: Array, limit: Array) -> Array:

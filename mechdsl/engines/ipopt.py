@@ -1,4 +1,4 @@
-"""Ipopt in this process, through `cyipopt.Problem`: one table of its codes, one place where scales go in and come out."""
+"""Ipopt in this process, through `cyipopt.Problem`: the table of its codes, and where scales go in and come out."""
 
 from __future__ import annotations
 
@@ -123,8 +123,11 @@ class Ipopt:
         callbacks = Callbacks(self.structure, numbers, scales)
         lower, upper = row_bounds(self.form, numbers)
         bounds = (
-            np.maximum(numbers.lower / scales.column, -INFINITY), np.minimum(numbers.upper / scales.column, INFINITY),
-            np.maximum(lower * scales.row, -INFINITY), np.minimum(upper * scales.row, INFINITY))
+            np.maximum(numbers.lower / scales.column, -INFINITY),
+            np.minimum(numbers.upper / scales.column, INFINITY),
+            np.maximum(lower * scales.row, -INFINITY),
+            np.minimum(upper * scales.row, INFINITY),
+        )
         settings = {**_OPTIONS, **options}
         try:
             z, info = self._run(callbacks, bounds, settings, start / scales.column)
@@ -138,8 +141,10 @@ class Ipopt:
         return Stopped(
             x,
             -info["mult_g"] * scales.row / scales.objective[self.structure.row_component],
-            info["mult_x_L"] / objective, info["mult_x_U"] / objective,
-            int(info["status"]), callbacks.hessians,
+            info["mult_x_L"] / objective,
+            info["mult_x_U"] / objective,
+            int(info["status"]),
+            callbacks.hessians,
         )
 
     def _run(self, callbacks: Callbacks, bounds: tuple[Array, ...], settings: dict[str, Any], start: Array) -> Any:

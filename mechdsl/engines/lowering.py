@@ -1,23 +1,24 @@
 """From formulas to terms: an Optimum becomes rows, each a sum of coefficients times instances of a few templates.
 
-Sums over index sets are spread into instances (arrays of positions, never one object a term), decision-free parts are
-hoisted into numbers, exponents 0 and 1 become constants and linear terms. What a nonlinear function cannot take as it is
-is lifted into an auxiliary variable: an aggregate of decisions by a defining equality, `max`, `min` and `abs` by
-inequalities where convexity makes them tight. Anything else is refused by name.
+Sums over index sets are spread into instances, decision-free parts are hoisted into numbers, exponents 0 and 1 become
+constants and linear terms. What a nonlinear function cannot take as it is is lifted into an auxiliary variable: an
+aggregate of decisions by a defining equality, `max`, `min` and `abs` by inequalities where convexity makes them tight.
+Anything else is refused by name.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
-from mechdsl.evaluate import Array, evaluate
+from mechdsl.engines.terms import Block, Instances, Lowered, Opening, Piece, Positions, RowBlock
+from mechdsl.evaluate import evaluate
 from mechdsl.formula import (
     Entry,
     IndexProduct,
@@ -31,84 +32,12 @@ from mechdsl.formula import (
 )
 from mechdsl.program import Constraint, Optimum, Variable
 
-__all__ = ["Block", "Lowered", "Opening", "Piece", "RowBlock", "lower", "strengthened"]
-
-Positions = npt.NDArray[np.intp]
+__all__ = ["lower", "strengthened"]
 
 Broken = sp.Piecewise | sp.Max | sp.Min | sp.Abs
 _UNROLL = 4  # factors of a product over an index set that one template takes
 _WIDE = 6  # decision entries in one nonlinear argument beyond which it gets a variable of its own
 _INTEGERS = 8  # distinct integer exponents of a base of either sign that get templates of their own
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Opening:
-    """A number that depends on open parameters: `formula` spread over `letters`, taken at flat `positions`."""
-
-    formula: sp.Expr
-    letters: tuple[Letter, ...]
-    positions: Positions
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """Instances of one template: `rows[i]` gains `weight[i] * opening[i] * template(x[columns[:][i]], factors[:][i])`."""
-
-    template: sp.Expr
-    slots: tuple[sp.Symbol, ...]
-    factor_symbols: tuple[sp.Symbol, ...]
-    columns: tuple[Positions, ...]
-    factors: tuple[Array | Opening, ...]
-    rows: Positions
-    weight: Array
-    opening: Opening | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Columns of one variable: `start` onwards, in the order of its array."""
-
-    variable: Variable
-    start: int
-    size: int
-    shape: tuple[int, ...]
-    auxiliary: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RowBlock:
-    """Rows of one constraint: `start` onwards, one for each of `members` (flat positions in the constraint's array)."""
-
-    constraint: Constraint
-    start: int
-    members: Positions
-    auxiliary: bool
-    defines: Block | None = None
-    condition: sp.Basic = sp.true  # one that depends on open parameters
-
-    @property
-    def size(self) -> int:
-        return len(self.members)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lowered:
-    """Rows are numbered from 1; row 0 is the minimised objective."""
-
-    blocks: tuple[Block, ...]
-    row_blocks: tuple[RowBlock, ...]
-    pieces: tuple[Piece, ...]
-    smooth: bool
-    data: Mapping[Quantity, Array]
-    opens: frozenset[Quantity]
-
-    @property
-    def columns(self) -> int:
-        return sum(b.size for b in self.blocks)
-
-    @property
-    def rows(self) -> int:
-        return sum(b.size for b in self.row_blocks)
 
 
 def lower(program: Optimum) -> Lowered:
@@ -138,54 +67,21 @@ def strengthened(program: Optimum) -> Optimum:
     return replace(
         program,
         objective=program.objective.xreplace(mapping),
-        variables=tuple(replace(v, quantity=mapping.get(v.quantity, v.quantity), lower=v.lower.xreplace(mapping),
-                                upper=v.upper.xreplace(mapping)) for v in program.variables),
-        constraints=tuple(replace(c, left=c.left.xreplace(mapping), right=c.right.xreplace(mapping),
-                                  where=c.where.xreplace(mapping)) for c in program.constraints),
+        variables=tuple(
+            replace(
+                v,
+                quantity=mapping.get(v.quantity, v.quantity),
+                lower=v.lower.xreplace(mapping),
+                upper=v.upper.xreplace(mapping),
+            )
+            for v in program.variables
+        ),
+        constraints=tuple(
+            replace(c, left=c.left.xreplace(mapping), right=c.right.xreplace(mapping), where=c.where.xreplace(mapping))
+            for c in program.constraints
+        ),
         data={mapping.get(q, q): value for q, value in program.data.items()},
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Context:
-    """Instances under way: a position of every letter, the row, the coefficient so far."""
-
-    letters: tuple[Letter, ...]
-    positions: tuple[Positions, ...]
-    rows: Positions
-    weight: Array
-    opening: sp.Expr = field(default_factory=lambda: sp.S.One)
-    direction: int = 0  # +1 where a larger term is worse, -1 where it is better, 0 where it must be exact
-
-    @property
-    def count(self) -> int:
-        return len(self.rows)
-
-    def keep(self, mask: npt.NDArray[np.bool_]) -> _Context:
-        if mask.all():
-            return self
-        return replace(self, positions=tuple(p[mask] for p in self.positions), rows=self.rows[mask],
-                       weight=self.weight[mask])
-
-    def flat(self, letters: tuple[Letter, ...]) -> Positions:
-        """Flat positions in an array over `letters`."""
-        if not letters:
-            return np.zeros(self.count, dtype=np.intp)
-        at = tuple(self.positions[self.letters.index(a)] for a in letters)
-        return np.ravel_multi_index(at, tuple(len(a.index_set) for a in letters)).astype(np.intp)
-
-    def spread(self, letters: tuple[Letter, ...]) -> _Context:
-        """Every instance once for each combination of the new letters, rows staying in order."""
-        sizes = [len(a.index_set) for a in letters]
-        total = int(np.prod(sizes))
-        new = np.unravel_index(np.tile(np.arange(total), self.count), sizes)
-        return replace(
-            self,
-            letters=self.letters + letters,
-            positions=tuple(np.repeat(p, total) for p in self.positions) + tuple(p.astype(np.intp) for p in new),
-            rows=np.repeat(self.rows, total),
-            weight=np.repeat(self.weight, total),
-        )
 
 
 class _Lowering:
@@ -204,12 +100,21 @@ class _Lowering:
         program = self.program
         for v in program.variables:
             self.add_block(v, auxiliary=False)
-        self.expand(program.objective, _Context(
-            (), (), np.zeros(1, dtype=np.intp), np.array([1.0 if program.sense == "minimize" else -1.0]), direction=1))
+        self.expand(
+            program.objective,
+            Instances(
+                (),
+                (),
+                np.zeros(1, dtype=np.intp),
+                np.array([1.0 if program.sense == "minimize" else -1.0]),
+                direction=1,
+            ),
+        )
         for c in program.constraints:
             self.add_rows(c)
-        return Lowered(tuple(self.blocks.values()), tuple(self.row_blocks), tuple(self.pieces), self.smooth,
-                       self.data, self.opens)
+        return Lowered(
+            tuple(self.blocks.values()), tuple(self.row_blocks), tuple(self.pieces), self.smooth, self.data, self.opens
+        )
 
     # ------------------------------------------------------------------------------------------- variables and rows
 
@@ -224,7 +129,7 @@ class _Lowering:
         self.expand(constraint.left, context)
         self.expand(-constraint.right, context)
 
-    def open_rows(self, c: Constraint, auxiliary: bool) -> tuple[_Context, RowBlock]:
+    def open_rows(self, c: Constraint, auxiliary: bool) -> tuple[Instances, RowBlock]:
         members = np.arange(int(np.prod(c.shape)), dtype=np.intp)
         condition = c.where
         if condition != sp.true and not self.is_open(condition):
@@ -235,9 +140,13 @@ class _Lowering:
         self.row_blocks.append(block)
         positions = np.unravel_index(members, c.shape) if c.letters else ()
         direction = {">=": -1, "<=": 1, "==": 0}[c.relation]
-        return _Context(c.letters, tuple(p.astype(np.intp) for p in positions),
-                        np.arange(start, start + len(members), dtype=np.intp), np.ones(len(members)),
-                        direction=direction), block
+        return Instances(
+            c.letters,
+            tuple(p.astype(np.intp) for p in positions),
+            np.arange(start, start + len(members), dtype=np.intp),
+            np.ones(len(members)),
+            direction=direction,
+        ), block
 
     # ------------------------------------------------------------------------------------------------------ questions
 
@@ -250,7 +159,7 @@ class _Lowering:
             raise ValueError(f"a condition, a bound or an index may not depend on a decision: {node}")
         return any(q in self.opens for q in found)
 
-    def values(self, node: sp.Basic, context: _Context) -> Any:
+    def values(self, node: sp.Basic, context: Instances) -> Any:
         """Numbers of a formula in data, one an instance."""
         letters = tuple(a for a in context.letters if a in letters_of(node))
         table = evaluate(node, self.data, letters)
@@ -259,7 +168,7 @@ class _Lowering:
 
     # ---------------------------------------------------------------------------------------------------------- terms
 
-    def expand(self, node: sp.Expr, context: _Context) -> None:
+    def expand(self, node: sp.Expr, context: Instances) -> None:
         """Add `node` to the rows of `context`."""
         if context.count == 0 or node == 0:
             return
@@ -281,7 +190,7 @@ class _Lowering:
         else:
             self.expand_function(node, context)
 
-    def expand_product(self, node: sp.Expr, context: _Context) -> None:
+    def expand_product(self, node: sp.Expr, context: Instances) -> None:
         free = [a for a in node.args if not self.is_decision(a)]
         rest = [a for a in node.args if self.is_decision(a)]
         context = self.times(sp.Mul(*free), context)
@@ -290,7 +199,7 @@ class _Lowering:
         else:
             self.expand_function(sp.Mul(*rest), context)
 
-    def expand_function(self, node: sp.Expr, context: _Context) -> None:
+    def expand_function(self, node: sp.Expr, context: Instances) -> None:
         """A nonlinear function of decisions: rid of what a template cannot hold, then emitted."""
         node = self.lift_within(node, context)
         if node.is_Add or isinstance(node, Entry | Quantity) or not all(map(self.is_decision, sp.Mul.make_args(node))):
@@ -308,8 +217,8 @@ class _Lowering:
         else:
             self.emit(*self.template(node, context), context)
 
-    def times(self, factor: sp.Expr, context: _Context) -> _Context:
-        """The instances with a decision-free factor; those it makes exactly zero are dropped, but from the objective."""
+    def times(self, factor: sp.Expr, context: Instances) -> Instances:
+        """The instances times a decision-free factor; those it makes exactly 0 are dropped, but from the objective."""
         data = [a for a in sp.Mul.make_args(factor) if not self.is_open(a)]
         opening = [a for a in sp.Mul.make_args(factor) if self.is_open(a)]
         weight = context.weight * self.values(sp.Mul(*data), context) if data else context.weight
@@ -318,20 +227,20 @@ class _Lowering:
         context = replace(context, weight=weight, opening=sp.Mul(context.opening, *opening))
         return context.keep((weight != 0) | (context.rows == 0))
 
-    def where(self, condition: sp.Basic, context: _Context) -> _Context:
+    def where(self, condition: sp.Basic, context: Instances) -> Instances:
         if condition == sp.true:
             return context
         if self.is_open(condition):
             return replace(context, opening=context.opening * sp.Piecewise((1, condition), (0, True)))
         return context.keep(np.asarray(self.values(condition, context), dtype=bool))
 
-    def branches(self, node: sp.Piecewise, context: _Context) -> Iterable[tuple[sp.Expr, _Context]]:
+    def branches(self, node: sp.Piecewise, context: Instances) -> Iterable[tuple[sp.Expr, Instances]]:
         before: Any = sp.true
         for branch, condition in node.args:
             yield branch, self.where(sp.And(before, condition), context)
             before = sp.And(before, sp.Not(condition))
 
-    def special_power(self, node: sp.Expr, context: _Context) -> sp.Pow | None:
+    def special_power(self, node: sp.Expr, context: Instances) -> sp.Pow | None:
         """A power of decisions whose exponent is data and, for some instances, a number that wants its own template."""
         for power in sorted(node.atoms(sp.Pow), key=sp.default_sort_key):
             if power.exp.is_number or not self.is_decision(power.base) or self.is_decision(power.exp):
@@ -340,16 +249,14 @@ class _Lowering:
                 return power
         return None
 
-    def plain_exponents(self, power: sp.Pow, context: _Context) -> npt.NDArray[Any]:
+    def plain_exponents(self, power: sp.Pow, context: Instances) -> npt.NDArray[Any]:
         exponents = self.values(power.exp, context)
         if power.base.is_nonnegative:
             return np.intersect1d(exponents, [0.0, 1.0])
         found = np.unique(exponents[exponents == np.round(exponents)])
         return found if len(found) <= _INTEGERS else np.intersect1d(found, [0.0, 1.0])
 
-    def exponent_cases(
-        self, node: sp.Expr, power: sp.Pow, context: _Context
-    ) -> Iterable[tuple[sp.Expr, _Context]]:
+    def exponent_cases(self, node: sp.Expr, power: sp.Pow, context: Instances) -> Iterable[tuple[sp.Expr, Instances]]:
         exponents = np.asarray(self.values(power.exp, context))
         rest = np.ones(context.count, dtype=bool)
         for exponent in self.plain_exponents(power, context):
@@ -361,7 +268,7 @@ class _Lowering:
 
     # --------------------------------------------------------------------------------------------------------- lifting
 
-    def lift_within(self, node: sp.Expr, context: _Context) -> sp.Expr:
+    def lift_within(self, node: sp.Expr, context: Instances) -> sp.Expr:
         """`node` with the aggregates in its arguments replaced by auxiliary variables."""
         if isinstance(node, Entry | Quantity | Broken) or not self.is_decision(node):
             return node  # the broken ones are taken apart first, their arguments later
@@ -379,12 +286,17 @@ class _Lowering:
             return [node] if self.is_decision(node) else []
         return list(dict.fromkeys(e for a in node.args for e in self.decision_entries(a)))
 
-    def lift(self, node: sp.Expr, context: _Context) -> sp.Expr:
+    def lift(self, node: sp.Expr, context: Instances) -> sp.Expr:
         """An auxiliary variable equal to `node`, for all values of the letters in it."""
-        return self.auxiliary(node, context, lambda quantity, letters: [
-            Constraint(f"{quantity.name}_is", letters, _entry(quantity, letters), "==", node)])
+        return self.auxiliary(
+            node,
+            context,
+            lambda quantity, letters: [
+                Constraint(f"{quantity.name}_is", letters, _entry(quantity, letters), "==", node)
+            ],
+        )
 
-    def epigraph(self, node: sp.Expr, kinked: sp.Expr, context: _Context) -> sp.Expr:
+    def epigraph(self, node: sp.Expr, kinked: sp.Expr, context: Instances) -> sp.Expr:
         """`node` with `max` (`min`, `abs`) replaced by a variable above (below) its arguments.
 
         Right where the rows push that variable down (up) to them: the direction of the row, the sign of the coefficient
@@ -401,16 +313,21 @@ class _Lowering:
         if not np.all(context.direction * sign * opening * side * weight > 0):
             word = {sp.Max: "max", sp.Min: "min", sp.Abs: "abs"}[kinked.func]
             raise ValueError(
-                f"{word} makes this term neither smooth nor convex where it stands, and no solver for smooth programmes "
-                f"can be trusted with it: {node}"
+                f"{word} makes this term neither smooth nor convex where it stands, "
+                f"and no solver for smooth programmes can be trusted with it: {node}"
             )
         relation = ">=" if side > 0 else "<="
-        entry = self.auxiliary(kinked, context, lambda quantity, letters: [
-            Constraint(f"{quantity.name}_{number}", letters, _entry(quantity, letters), relation, argument)
-            for number, argument in enumerate(arguments)])
+        entry = self.auxiliary(
+            kinked,
+            context,
+            lambda quantity, letters: [
+                Constraint(f"{quantity.name}_{number}", letters, _entry(quantity, letters), relation, argument)
+                for number, argument in enumerate(arguments)
+            ],
+        )
         return node.xreplace({kinked: entry})
 
-    def auxiliary(self, node: sp.Expr, context: _Context, defining: Any) -> sp.Expr:
+    def auxiliary(self, node: sp.Expr, context: Instances, defining: Any) -> sp.Expr:
         letters = tuple(a for a in context.letters if a in letters_of(node))
         canonical = tuple(Letter(f"_{n}", a.index_set) for n, a in enumerate(letters))
         key = rename_letters(node, dict(zip(letters, canonical, strict=True)))
@@ -431,7 +348,7 @@ class _Lowering:
             self.lifted[key] = quantity
         return _entry(self.lifted[key], letters)
 
-    def unrolled(self, node: IndexProduct, context: _Context) -> sp.Expr:
+    def unrolled(self, node: IndexProduct, context: Instances) -> sp.Expr:
         """A product over an index set as a tree of short products."""
         factors = []
         sizes = [len(a.index_set) for a in node.letters]
@@ -448,7 +365,7 @@ class _Lowering:
     # ------------------------------------------------------------------------------------------------------- templates
 
     def template(
-        self, node: sp.Expr, context: _Context
+        self, node: sp.Expr, context: Instances
     ) -> tuple[sp.Expr, dict[sp.Expr, sp.Symbol], dict[sp.Expr, sp.Symbol]]:
         """`node` with decision entries as slots and decision-free parts as factors."""
         slots: dict[sp.Expr, sp.Symbol] = {}
@@ -479,7 +396,7 @@ class _Lowering:
 
         return walk(node), slots, factors
 
-    def sign_of(self, node: sp.Expr, context: _Context) -> dict[str, bool]:
+    def sign_of(self, node: sp.Expr, context: Instances) -> dict[str, bool]:
         if self.is_open(node):
             return {"nonnegative": True} if node.is_nonnegative else {}
         values = self.values(node, context)
@@ -492,23 +409,29 @@ class _Lowering:
         template: sp.Expr,
         slots: Mapping[sp.Expr, sp.Symbol],
         factors: Mapping[sp.Expr, sp.Symbol],
-        context: _Context,
+        context: Instances,
     ) -> None:
         if context.count == 0:
             return
-        self.pieces.append(Piece(
-            template,
-            tuple(slots.values()),
-            tuple(factors.values()),
-            tuple(self.columns(entry, context) for entry in slots),
-            tuple(self.opened(f, context) if self.is_open(f) else np.asarray(self.values(f, context), dtype=np.float64)
-                  for f in factors),
-            context.rows,
-            context.weight,
-            None if context.opening == 1 else self.opened(context.opening, context),
-        ))
+        self.pieces.append(
+            Piece(
+                template,
+                tuple(slots.values()),
+                tuple(factors.values()),
+                tuple(self.columns(entry, context) for entry in slots),
+                tuple(
+                    self.opened(f, context)
+                    if self.is_open(f)
+                    else np.asarray(self.values(f, context), dtype=np.float64)
+                    for f in factors
+                ),
+                context.rows,
+                context.weight,
+                None if context.opening == 1 else self.opened(context.opening, context),
+            )
+        )
 
-    def columns(self, entry: sp.Expr, context: _Context) -> Positions:
+    def columns(self, entry: sp.Expr, context: Instances) -> Positions:
         if not isinstance(entry, Entry):
             return np.full(context.count, self.blocks[entry].start, dtype=np.intp)
         block = self.blocks[entry.quantity]
@@ -518,7 +441,7 @@ class _Lowering:
         at = tuple(np.asarray(self.values(i, context), dtype=np.intp) for i in entry.indices)
         return block.start + np.ravel_multi_index(at, block.shape).astype(np.intp)
 
-    def opened(self, node: sp.Expr, context: _Context) -> Opening:
+    def opened(self, node: sp.Expr, context: Instances) -> Opening:
         letters = tuple(a for a in context.letters if a in letters_of(node))
         return Opening(node, letters, context.flat(letters))
 

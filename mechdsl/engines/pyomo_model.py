@@ -1,181 +1,199 @@
-"""The programme as a Pyomo model, and as the Python text that builds it: rendered from the formulas the solver runs on.
+"""The programme as a Pyomo model in memory, and as an `.nl` file.
 
-Index sets, params, variables and constraints keep their names and labels, so the export reads as the market does. The
-model is built by walking the formulas over labels; the text is the same walk, written down as rules that Pyomo calls. A
-test runs the text and compares the two.
+A rendering of the programme's own formulas: sets with their labels, params as mutable `Param`s, rules over indices;
+nothing lowered, nothing scaled. What Ipopt solves through our callbacks is this model: a test compares values and
+derivatives, and that the script (`pyomo_text`) says the same.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
-from mechdsl.engines.pyomo_text import attribute, index_sets, script, used_quantities
-from mechdsl.errors import InternalError
-from mechdsl.evaluate import Array
-from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, Quantity
+from mechdsl.engines.pyomo_text import attribute, index_sets, index_valued, script, used_quantities
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Entry, IndexProduct, IndexSum, Letter, Quantity, rename_letters
 from mechdsl.program import Constraint, Optimum, Variable
 
 __all__ = ["concrete_model", "pyomo_script", "write_nl"]
 
 
+def concrete_model(program: Optimum, parameters: Mapping[Quantity, Array]) -> Any:
+    """`program` at these parameter values as a `pyomo.environ.ConcreteModel`."""
+    return _Builder(program, parameters).build()
+
+
 def pyomo_script(program: Optimum, parameters: Mapping[Quantity, Array]) -> str:
-    """A Python text that defines the model as `model`; running it as a program solves it where Ipopt is on the path."""
+    """The same model as a Python text that needs Pyomo and nothing else."""
     return script(program, parameters)
 
 
-def write_nl(program: Optimum, parameters: Mapping[Quantity, Array], path: Path | str) -> None:
-    """The model as an AMPL `.nl` file."""
-    model = concrete_model(program, parameters)
-    model.write(str(path), format="nl")
+def write_nl(program: Optimum, parameters: Mapping[Quantity, Array], path: str | Path) -> None:
+    """`program` at these parameter values as an AMPL `.nl` file, for any solver that reads those."""
+    concrete_model(program, parameters).write(str(path), format="nl")
 
 
-def concrete_model(program: Optimum, parameters: Mapping[Quantity, Array]) -> Any:
-    """The programme as a `pyomo.environ.ConcreteModel` at given values of its open parameters.
+class _Builder:
+    """Walks the formulas once for each instance, with a position for every letter."""
 
-    Open parameters are mutable `Param`s: the model can be solved again after changing them. The objective is called
-    `objective`; everything else has the name it has in the market (with a `_` after names that Pyomo has taken).
-    """
-    import pyomo.environ as pyo
+    def __init__(self, program: Optimum, parameters: Mapping[Quantity, Array]) -> None:
+        self.program = program
+        self.values = {**program.data, **parameters}
+        self.components: dict[Quantity, Any] = {}
 
-    model = pyo.ConcreteModel(name=program.name)
-    for index_set in index_sets(program):
-        setattr(model, attribute(index_set.name), pyo.Set(initialize=list(index_set.labels), ordered=True))
-    walk = _Walk(pyo, model, {**program.data, **parameters})
-    for quantity in used_quantities(program):
-        open_ = quantity in program.parameters
-        setattr(model, attribute(str(quantity.name)), walk.param(quantity, mutable=open_))
-    for variable in program.variables:
-        setattr(model, attribute(variable.name), walk.variable(variable))
-    sense = pyo.minimize if program.sense == "minimize" else pyo.maximize
-    model.objective = pyo.Objective(expr=walk.expression(program.objective, {}), sense=sense)
-    for constraint in program.constraints:
-        setattr(model, attribute(constraint.name), walk.constraint(constraint))
-    return model
+    def build(self) -> Any:
+        from pyomo import environ as pyo
 
+        program = self.program
+        model = pyo.ConcreteModel(name=program.name)
+        sets = {s.name: pyo.Set(initialize=list(s.labels), ordered=True) for s in index_sets(program)}
+        for name, component in sets.items():
+            model.add_component(attribute(name), component)
+        for q in used_quantities(program):
+            if q not in index_valued(program):
+                over = [sets[s.name] for s in q.sets]
+                self.components[q] = pyo.Param(*over, initialize=_table(q, self.values[q]), mutable=True)
+                model.add_component(attribute(str(q.name)), self.components[q])
+        for v in program.variables:
+            over = [sets[a.index_set.name] for a in v.letters]
+            self.components[v.quantity] = pyo.Var(*over, bounds=self.bounds(v))
+            model.add_component(attribute(v.name), self.components[v.quantity])
+        sense = pyo.minimize if program.sense == "minimize" else pyo.maximize
+        model.objective = pyo.Objective(expr=self.value(program.objective, {}), sense=sense)
+        for c in program.constraints:
+            over = [sets[a.index_set.name] for a in c.letters]
+            model.add_component(attribute(c.name), pyo.Constraint(*over, rule=self.rule(c)))
+        return model
 
-class _Walk:
-    """Formulas to Pyomo expressions, entry by entry. `places` says which position each letter stands for."""
+    def bounds(self, v: Variable) -> Callable[..., tuple[float | None, float | None]]:
+        """Pyomo's rule for the bounds; infinite ones are None."""
+        sides = [
+            np.broadcast_to(evaluate(side, self.values, v.letters), v.quantity.shape) for side in (v.lower, v.upper)
+        ]
 
-    def __init__(self, pyo: Any, model: Any, values: Mapping[Quantity, Array]) -> None:
-        self._pyo = pyo
-        self._model = model
-        self._values = values
+        def rule(model: Any, *labels: str) -> tuple[float | None, float | None]:
+            del model
+            at = tuple(s.position(label) for s, label in zip(v.quantity.sets, labels, strict=True))
+            lower, upper = (float(side[at]) if np.isfinite(side[at]) else None for side in sides)
+            return lower, upper
 
-    def param(self, quantity: Quantity, *, mutable: bool) -> Any:
-        table = self._values[quantity]
-        if not quantity.sets:
-            return self._pyo.Param(initialize=float(table), mutable=mutable)
-        keys = itertools.product(*(s.labels for s in quantity.sets))
-        initial = {_key(k): float(v) for k, v in zip(keys, table.ravel(), strict=True)}
-        return self._pyo.Param(*self._index(quantity.sets), initialize=initial, mutable=mutable)
+        return rule
 
-    def variable(self, variable: Variable) -> Any:
-        def ends(*labels: str) -> tuple[float | None, float | None]:
-            places = self._places(variable.letters, labels)
-            low, high = (self.number(e, places) for e in (variable.lower, variable.upper))
-            return (None if low == -math.inf else low, None if high == math.inf else high)
+    def rule(self, c: Constraint) -> Callable[..., Any]:
+        """Pyomo's rule for a constraint."""
+        from pyomo import environ as pyo
 
-        if not variable.letters:
-            return self._pyo.Var(bounds=ends())
-        return self._pyo.Var(*self._index(variable.quantity.sets), bounds=lambda _, *labels: ends(*labels))
+        def rule(model: Any, *labels: str) -> Any:
+            del model
+            at = {a: a.index_set.position(label) for a, label in zip(c.letters, labels, strict=True)}
+            if not self.holds(c.where, at):
+                return pyo.Constraint.Skip
+            left, right = self.value(c.left, at), self.value(c.right, at)
+            return left >= right if c.relation == ">=" else left <= right if c.relation == "<=" else left == right
 
-    def constraint(self, constraint: Constraint) -> Any:
-        def row(*labels: str) -> Any:
-            places = self._places(constraint.letters, labels)
-            if not self.holds(constraint.where, places):
-                return self._pyo.Constraint.Skip
-            left, right = (self.expression(e, places) for e in (constraint.left, constraint.right))
-            relation = {">=": left >= right, "<=": left <= right, "==": left == right}[constraint.relation]
-            if isinstance(relation, bool):  # no decision is left in the row
-                return self._pyo.Constraint.Feasible if relation else self._pyo.Constraint.Infeasible
-            return relation
+        return rule
 
-        if not constraint.letters:
-            return self._pyo.Constraint(expr=row())
-        sets = tuple(a.index_set for a in constraint.letters)
-        return self._pyo.Constraint(*self._index(sets), rule=lambda _, *labels: row(*labels))
+    def holds(self, condition: Any, at: Mapping[Letter, int]) -> bool:
+        return condition == sp.true or bool(self.number(condition, at))
 
-    def expression(self, node: Any, places: Mapping[Letter, int]) -> Any:
-        """The Pyomo expression of a formula with every letter fixed."""
-        if isinstance(node, sp.Rational | sp.Float | sp.NumberSymbol):
+    def number(self, node: Any, at: Mapping[Letter, int]) -> Any:
+        """A decision-free formula at one instance."""
+        return evaluate(rename_letters(node, {a: sp.Integer(p) for a, p in at.items()}), self.values)
+
+    def value(self, node: Any, at: Mapping[Letter, int]) -> Any:
+        """The formula at one instance, as an expression of Pyomo's components."""
+        from pyomo import environ as pyo
+
+        if node.is_Number or isinstance(node, sp.NumberSymbol):
             return int(node) if node.is_Integer else float(node)
         if isinstance(node, Letter):
-            return places[node]
-        if isinstance(node, Entry):
-            labels = tuple(
-                s.labels[self.position(i, places)] for s, i in zip(node.quantity.sets, node.indices, strict=True)
-            )
-            return getattr(self._model, attribute(node.name))[_key(labels)]
-        if isinstance(node, Quantity):
-            return getattr(self._model, attribute(str(node.name)))
+            return at[node]
+        if isinstance(node, Entry | Quantity):
+            return self.component(node, at)
         if isinstance(node, IndexSum | IndexProduct):
-            terms = [self.expression(node.body, inner) for inner in self._spread(node, places)]
-            return sum(terms) if isinstance(node, IndexSum) else math.prod(terms)
+            terms = [self.value(node.body, inner) for inner in self.instances(node, at)]
+            return pyo.quicksum(terms) if isinstance(node, IndexSum) else pyo.prod(terms)
         if isinstance(node, sp.Piecewise):
-            chosen = next((e for e, where in node.args if self.holds(where, places)), sp.nan)
-            return self.expression(chosen, places)
-        arguments = [self.expression(a, places) for a in node.args]
-        rule = self._rules().get(node.func)
+            return self.value(next(e for e, c in node.args if self.holds(c, at)), at)
+        rule = _RULES.get(node.func)
         if rule is None:
-            raise InternalError(f"no Pyomo rule for {node.func.__name__} in {node}")
-        return rule(*arguments)
+            raise ValueError(f"Pyomo has no '{node.func.__name__}': {node}")
+        return rule(*(self.value(a, at) for a in node.args))
 
-    def number(self, node: Any, places: Mapping[Letter, int]) -> float:
-        """The value of a formula without decisions."""
-        if node in (sp.oo, -sp.oo):
-            return float(node)
-        return float(self._pyo.value(self.expression(node, places)))
+    def component(self, node: Any, at: Mapping[Letter, int]) -> Any:
+        if not isinstance(node, Entry):
+            return self.components[node]
+        positions = [at[i] if isinstance(i, Letter) else int(self.number(i, at)) for i in node.indices]
+        labels = tuple(s.labels[p] for s, p in zip(node.quantity.sets, positions, strict=True))
+        return self.components[node.quantity][labels if len(labels) > 1 else labels[0]]
 
-    def position(self, node: Any, places: Mapping[Letter, int]) -> int:
-        """An index as a position: a letter's, a label's, or the value of a param."""
-        return int(node) if node.is_Integer else int(self.number(node, places))
-
-    def holds(self, condition: Any, places: Mapping[Letter, int]) -> bool:
-        """A condition's truth; it contains no decision."""
-        if condition in (sp.true, sp.false):
-            return bool(condition)
-        if isinstance(condition, sp.And | sp.Or):
-            return (all if isinstance(condition, sp.And) else any)(self.holds(a, places) for a in condition.args)
-        if isinstance(condition, sp.Not):
-            return not self.holds(condition.args[0], places)
-        left, right = (self.number(side, places) for side in condition.args)
-        compare: Mapping[Any, Callable[[float, float], bool]] = {
-            sp.Eq: float.__eq__, sp.Ne: float.__ne__, sp.Gt: float.__gt__,
-            sp.Ge: float.__ge__, sp.Lt: float.__lt__, sp.Le: float.__le__,
-        }  # fmt: skip
-        return compare[condition.func](left, right)
-
-    def _spread(self, node: Any, places: Mapping[Letter, int]) -> Iterator[dict[Letter, int]]:
-        for positions in itertools.product(*(range(len(a.index_set)) for a in node.letters)):
-            inner = {**places, **dict(zip(node.letters, positions, strict=True))}
+    def instances(self, node: Any, at: Mapping[Letter, int]) -> Iterator[dict[Letter, int]]:
+        for positions in np.ndindex(*(len(a.index_set) for a in node.letters)):
+            inner = {**at, **dict(zip(node.letters, positions, strict=True))}
             if self.holds(node.where, inner):
                 yield inner
 
-    def _places(self, letters: Sequence[Letter], labels: Sequence[str]) -> dict[Letter, int]:
-        return {a: a.index_set.position(label) for a, label in zip(letters, labels, strict=True)}
 
-    def _index(self, sets: Sequence[IndexSet]) -> list[Any]:
-        return [getattr(self._model, attribute(s.name)) for s in sets]
-
-    def _rules(self) -> Mapping[Any, Callable[..., Any]]:
-        pyo = self._pyo
-        return {
-            sp.Add: lambda *a: sum(a),
-            sp.Mul: lambda *a: math.prod(a),
-            sp.Pow: lambda b, e: b**e,
-            sp.exp: pyo.exp,
-            sp.log: pyo.log,
-            sp.Abs: abs,
-            sp.Max: lambda *a: max(map(pyo.value, a)),
-            sp.Min: lambda *a: min(map(pyo.value, a)),
-        }
+def _table(q: Quantity, values: Array) -> Any:
+    """Values by label, as Pyomo initialises from."""
+    array = np.broadcast_to(np.asarray(values, dtype=np.float64), q.shape)
+    if not q.sets:
+        return float(array)
+    labels = [tuple(s.labels[p] for s, p in zip(q.sets, at, strict=True)) for at in np.ndindex(*q.shape)]
+    return {k if len(k) > 1 else k[0]: v for k, v in zip(labels, array.ravel().tolist(), strict=True)}
 
 
-def _key(labels: Sequence[str]) -> Any:
-    return labels[0] if len(labels) == 1 else tuple(labels)
+def _sum(*terms: Any) -> Any:
+    from pyomo import environ as pyo
+
+    return pyo.quicksum(terms)
+
+
+def _product(*factors: Any) -> Any:
+    from pyomo import environ as pyo
+
+    return pyo.prod(factors)
+
+
+def _larger(first: Any, *rest: Any) -> Any:
+    from pyomo.core.expr import Expr_if
+
+    for other in rest:
+        first = Expr_if(first >= other, first, other)
+    return first
+
+
+def _smaller(first: Any, *rest: Any) -> Any:
+    from pyomo.core.expr import Expr_if
+
+    for other in rest:
+        first = Expr_if(first <= other, first, other)
+    return first
+
+
+def _exp(argument: Any) -> Any:
+    from pyomo import environ as pyo
+
+    return pyo.exp(argument)
+
+
+def _log(argument: Any) -> Any:
+    from pyomo import environ as pyo
+
+    return pyo.log(argument)
+
+
+_RULES: Mapping[Any, Callable[..., Any]] = {
+    sp.Add: _sum,
+    sp.Mul: _product,
+    sp.Pow: pow,
+    sp.exp: _exp,
+    sp.log: _log,
+    sp.Abs: abs,
+    sp.Max: _larger,
+    sp.Min: _smaller,
+}

@@ -21,7 +21,7 @@ from mechdsl.evaluate import Array
 from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, Quantity, quantities
 from mechdsl.program import Constraint, Optimum, Variable
 
-__all__ = ["attribute", "index_sets", "script", "used_quantities"]
+__all__ = ["attribute", "index_sets", "index_valued", "script", "used_quantities"]
 
 # Names of a Pyomo model's own, and of the text's.
 _TAKEN = frozenset(
@@ -81,7 +81,7 @@ def index_sets(program: Optimum) -> tuple[IndexSet, ...]:
 def script(program: Optimum, parameters: Mapping[Quantity, Array]) -> str:
     """The text; it defines `model`, and solves it when it is run as a program."""
     values = {**program.data, **parameters}
-    places = _index_valued(program)
+    places = index_valued(program)
     printer = _Rules(places)
     parts = [
         f'"""{program.name}, exported by mechdsl."""\n\nimport pyomo.environ as pyo\n',
@@ -90,7 +90,7 @@ def script(program: Optimum, parameters: Mapping[Quantity, Array]) -> str:
             f"model.{attribute(s.name)} = pyo.Set(initialize={list(s.labels)!r}, ordered=True)"
             for s in index_sets(program)
         ),
-        *(_param(q, values[q], places.get(q), q in program.parameters) for q in used_quantities(program)),
+        *(_param(q, values[q], places.get(q)) for q in used_quantities(program)),
         *(_variable(v, printer) for v in program.variables),
         _objective(program, printer),
         *(_constraint(c, printer) for c in program.constraints),
@@ -99,13 +99,13 @@ def script(program: Optimum, parameters: Mapping[Quantity, Array]) -> str:
     return "\n".join(parts)
 
 
-def _param(quantity: Quantity, table: Array, of: IndexSet | None, open_: bool) -> str:
+def _param(quantity: Quantity, table: Array, of: IndexSet | None) -> str:
     name = attribute(str(quantity.name))
     if of is not None:  # a param that takes labels for values
         return f"{name} = {_dictionary(quantity, np.array([of.labels[int(v)] for v in table.ravel()]))}"
     initial = _dictionary(quantity, table) if quantity.sets else repr(float(table))
     sets = "".join(f"model.{attribute(s.name)}, " for s in quantity.sets)
-    return f"model.{name} = pyo.Param({sets}initialize={initial}{', mutable=True' if open_ else ''})"
+    return f"model.{name} = pyo.Param({sets}initialize={initial}, mutable=True)"
 
 
 def _dictionary(quantity: Quantity, table: Any) -> str:
@@ -150,7 +150,7 @@ def _sets(letters: Sequence[Letter]) -> str:
     return ", ".join(f"model.{attribute(a.index_set.name)}" for a in letters)
 
 
-def _index_valued(program: Optimum) -> dict[Quantity, IndexSet]:
+def index_valued(program: Optimum) -> dict[Quantity, IndexSet]:
     """Params whose values are labels: those that stand as indices, or are compared with letters."""
     found: dict[Quantity, IndexSet] = {}
     for formula in formulas(program):
@@ -265,10 +265,16 @@ class _Rules(StrPrinter):  # type: ignore[misc]
         return f"abs({self._print(node.args[0])})"
 
     def _print_Max(self, node: Any) -> str:
-        return f"max({', '.join(f'pyo.value({self._print(a)})' for a in node.args)})"
+        return self._choice(node.args, ">=")
 
     def _print_Min(self, node: Any) -> str:
-        return f"min({', '.join(f'pyo.value({self._print(a)})' for a in node.args)})"
+        return self._choice(node.args, "<=")
+
+    def _choice(self, arguments: Sequence[Any], relation: str) -> str:
+        text: str = self._print(arguments[0])
+        for other in map(self._print, arguments[1:]):
+            text = f"pyo.Expr_if({text} {relation} {other}, {text}, {other})"
+        return text
 
     def _print_Rational(self, node: Any) -> str:
         return str(node.p) if node.q == 1 else f"{node.p}/{node.q}"

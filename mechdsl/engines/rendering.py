@@ -1,8 +1,9 @@
 """A formula as a numpy function over whole index arrays, compiled once and called many times.
 
-What does not depend on the inputs is evaluated once (`mechdsl.evaluate`) and stands in the function as a constant array;
-the rest becomes straight-line numpy through sympy's `lambdify`, with common subexpressions shared between all outputs.
-It knows nothing of the templates that the solver runs on: residuals computed through it are a second opinion.
+What does not depend on the inputs is evaluated once (`mechdsl.evaluate`) and stands in the function as a constant
+array; the rest becomes straight-line numpy through sympy's `lambdify`, with common subexpressions shared between all
+outputs. It knows nothing of the templates that the solver runs on: residuals computed through it are a second
+opinion.
 """
 
 from __future__ import annotations
@@ -46,8 +47,10 @@ class ArrayFunction:
         arguments = [values[q] if load is None else load(values[q]) for q, load in self._loaders]
         with np.errstate(all="ignore"):  # infinities are for the caller to see
             results = self._function(*arguments)
-        return [r if isinstance(r, np.ndarray) and r.shape == s else np.broadcast_to(np.asarray(r), s)
-                for r, s in zip(results, self._shapes, strict=True)]
+        return [
+            r if isinstance(r, np.ndarray) and r.shape == s else np.broadcast_to(np.asarray(r), s)
+            for r, s in zip(results, self._shapes, strict=True)
+        ]
 
 
 def render(
@@ -63,8 +66,9 @@ def render(
         data: values of all other quantities.
     """
     room = _Room(frozenset(inputs), data)
-    pairs = [(room.array(expression, letters), tuple(len(a.index_set) for a in letters))
-             for expression, letters in outputs]
+    pairs = [
+        (room.array(expression, letters), tuple(len(a.index_set) for a in letters)) for expression, letters in outputs
+    ]
     function = sp.lambdify(
         [symbol for symbol, _, _ in room.arguments],
         [expression for expression, _ in pairs],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from mechdsl.engines.refine import TINY
+from mechdsl.engines.conditions import TINY
 from mechdsl.engines.rendering import magnitude, render
 from mechdsl.evaluate import Array
 from mechdsl.formula import Entry, IndexSum, Interval, Letter, Quantity, derivative
@@ -62,21 +62,24 @@ class Residuals:
     def __init__(self, program: Optimum) -> None:
         self.program = program
         self.sign = 1.0 if program.sense == "minimize" else -1.0
-        self.prices = tuple(Quantity(f"price of {c.name}", [a.index_set for a in c.letters], "open",
-                                     _SIGNS[c.relation]) for c in program.constraints)
+        self.prices = tuple(
+            Quantity(f"price of {c.name}", [a.index_set for a in c.letters], "open", _SIGNS[c.relation])
+            for c in program.constraints
+        )
         variables = [v.quantity for v in program.variables]
-        values = [(program.objective, ())]
+        values: list[tuple[sp.Expr, tuple[Letter, ...]]] = [(program.objective, ())]
         for c in program.constraints:
-            values += [(_inside(c.left - c.right, c), c.letters),
-                       (_inside(magnitude(c.left) + magnitude(c.right), c), c.letters)]
+            values += [
+                (_inside(c.left - c.right, c), c.letters),
+                (_inside(magnitude(c.left) + magnitude(c.right), c), c.letters),
+            ]
         slopes = []
         for v in program.variables:
             letters = tuple(Letter(f"{a.name}_of_{v.name}", a.index_set) for a in v.letters)
             entry = _entry(v.quantity, letters)
             cost = self.sign * derivative(program.objective, entry)
             worth = [derivative(_weighed(c, p), entry) for c, p in zip(program.constraints, self.prices, strict=True)]
-            slopes += [(cost - sp.Add(*worth), letters),
-                       (sp.Add(magnitude(cost), *map(magnitude, worth)), letters)]
+            slopes += [(cost - sp.Add(*worth), letters), (sp.Add(magnitude(cost), *map(magnitude, worth)), letters)]
         self.values = render(values, [*variables, *program.parameters], program.data)
         self.slopes = render(slopes, [*variables, *self.prices, *program.parameters], program.data)
 
@@ -93,10 +96,11 @@ class Residuals:
 
         Args:
             parameters: values of the open parameters.
-            point, multipliers: by variable, by constraint.
+            point: by variable.
+            multipliers: by constraint.
             bounds: by variable, (lower, upper).
-            held: multipliers of the lower and the upper bounds, by variable; None where variables stand exactly at their
-                bounds or away from them, so that only a reduced cost of the wrong sign counts.
+            held: multipliers of the lower and the upper bounds, by variable; None where variables stand exactly at
+                their bounds or away from them, so that only a reduced cost of the wrong sign counts.
             extra: by variable, marginal costs that stand in for costs of weight 0; may be empty.
         """
         program = self.program
@@ -110,27 +114,36 @@ class Residuals:
             worth += float(np.sum(product))
             products.append(largest(np.abs(product)))
             volume = larger(volume, float(np.sum(np.abs(multiplier) * size)))
-        results = self.slopes({
-            **parameters,
-            **{v.quantity: _inner(point[v.name], bounds[v.name][0]) for v in program.variables},
-            **{p: multipliers[c.name] for p, c in zip(self.prices, program.constraints, strict=True)},
-        })
+        results = self.slopes(
+            {
+                **parameters,
+                **{v.quantity: _inner(point[v.name], bounds[v.name][0]) for v in program.variables},
+                **{p: multipliers[c.name] for p, c in zip(self.prices, program.constraints, strict=True)},
+            }
+        )
         reduced, stationarity = {}, 0.0
         for v, slope, size in zip(program.variables, results[0::2], results[1::2], strict=True):
             x, (low, high) = point[v.name], bounds[v.name]
-            if extra:
-                slope, size = slope + extra[v.name], size + extra[v.name]
-            reduced[v.name] = slope
+            added = extra.get(v.name, 0.0)
+            reduced[v.name] = left = slope + added
+            total = size + added
             if held is None:
-                wrong = np.where(x <= low, -slope, np.where(x >= high, slope, np.abs(slope)))
+                wrong = np.where(x <= low, -left, np.where(x >= high, left, np.abs(left)))
             else:
                 down, up = held[0][v.name], held[1][v.name]
-                wrong = np.abs(slope - down + up)
-                size = size + down + up
-                products.append(largest(np.where(down > 0, down * (x - low), 0.0) + np.where(up > 0, up * (high - x), 0.0)))
-            stationarity = larger(stationarity, largest(np.where(low < high, wrong, 0.0) / _positive(size)))
-        return Verdict(float(objective), reduced, worth, feasibility, stationarity,
-                       largest(np.array(products)) / (volume if volume > 0 else 1.0))
+                wrong = np.abs(left - down + up)
+                total = total + down + up
+                at_bounds = np.where(down > 0, down * (x - low), 0.0) + np.where(up > 0, up * (high - x), 0.0)
+                products.append(largest(at_bounds))
+            stationarity = larger(stationarity, largest(np.where(low < high, wrong, 0.0) / _positive(total)))
+        return Verdict(
+            float(objective),
+            reduced,
+            worth,
+            feasibility,
+            stationarity,
+            largest(np.array(products)) / (volume if volume > 0 else 1.0),
+        )
 
 
 def largest(values: Array) -> float:

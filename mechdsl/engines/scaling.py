@@ -1,15 +1,17 @@
 """Natural scales and a feasible start, for programmes whose weights may lie twenty orders of magnitude apart.
 
-Where the objective is a sum of increasing costs `f_k(x_k)` and every row only gains from more `x`, let `x_k(t)` be what
-`k` gives for a cost of `t`, `t_j` the smallest `t` at which row `j` holds at `x(t)`, and `T_k` the largest `t_j` of the rows
-that `k` serves. Then (a) the point `x_k(T_k)` is feasible, (b) no optimum spends more than `n T_k` on `k`: to spend `T_k`
-on it and at least `T_i` on every other `i` is feasible and would cost less, and (c) the block's optimal cost lies between
-its largest `t_j` and `n` times that. So `T_k` is the size of what `k` costs, `t_j` of what row `j` is worth, each right to
-a factor of about `n`, however different they are [ours; tests/test_engine_scaling.py].
+Where the objective is a sum of increasing costs `f_k(x_k)` and every row only gains from more `x`, let `x_k(t)` be
+what `k` gives for a cost of `t`, `t_j` the smallest `t` at which row `j` holds at `x(t)`, and `T_k` the largest `t_j`
+of the rows that `k` serves. Then (a) the point `x_k(T_k)` is feasible, (b) no optimum spends more than `n T_k` on
+`k`: to spend `T_k` on it and at least `T_i` on every other `i` is feasible and would cost less, and (c) the block's
+optimal cost lies between its largest `t_j` and `n` times that. So `T_k` is the size of what `k` costs, `t_j` of what
+row `j` is worth, each right to a factor of about `n`, however different they are [ours;
+tests/test_engine_scaling.py].
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,8 +20,8 @@ import numpy.typing as npt
 
 from mechdsl.engines.callbacks import Scales, Structure
 from mechdsl.engines.form import Form, Numbers, Point, added
-from mechdsl.engines.lowering import Positions
 from mechdsl.engines.templates import Kernel
+from mechdsl.engines.terms import Positions
 from mechdsl.evaluate import Array
 
 __all__ = ["VANISHING", "Costs", "Monotone", "Natural", "balanced", "completed", "natural", "vanishing"]
@@ -88,7 +90,9 @@ class Costs:
             middle = (low + high) / 2
             rising = self.at(numbers, base + np.exp(middle))[1] > 0
             low, high = np.where(rising, low, middle), np.where(rising, middle, high)
-        found = (low > -_LARGEST) & (high < _LARGEST)
+        # A slope that is 0 because it underflows has not turned.
+        falls = self.at(numbers, base + np.exp(low))[1] < 0
+        found = (low > -_LARGEST) & (high < _LARGEST) & falls
         return np.where(found, np.exp((low + high) / 2), 0.0)
 
     def power_law(self, numbers: Numbers) -> tuple[Array, Array]:
@@ -146,11 +150,11 @@ class Monotone:
         # In the row that defines an auxiliary variable, that variable's own coefficient is the one that is positive.
         t = form.linear
         definition = np.zeros(len(t.rows), dtype=bool)
-        for block in form.row_blocks:
-            if block.defines is not None:
-                definition |= ((t.rows >= block.start) & (t.rows < block.start + block.size)
-                               & (t.source >= block.defines.start)
-                               & (t.source < block.defines.start + block.defines.size))
+        for rows in form.row_blocks:
+            if rows.defines is not None:
+                first = rows.defines.start
+                inside = (t.rows >= rows.start) & (t.rows < rows.start + rows.size)
+                definition |= inside & (t.source >= first) & (t.source < first + rows.defines.size)
         self.linear_sign = np.where(definition, 1, sign[t.rows])
         self.jacobian = (structure.jacobian_rows[form.n :], structure.jacobian_columns[form.n :])
 
@@ -222,7 +226,7 @@ def vanishing(form: Form, costs: Costs, numbers: Numbers, own: npt.NDArray[np.bo
 
 def natural(monotone: Monotone, numbers: Numbers) -> Natural:
     """The sizes `t_j`, `T_k`, the start `x(T)` and the scales that follow."""
-    form, costs, own = monotone.form, monotone.costs, monotone.own
+    form = monotone.form
     given = _output(monotone, numbers)
     needs = -numbers.constant[1:] * form.relation
     needs = np.where(needs > 0, needs, 0.0)
@@ -230,7 +234,6 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         needs = np.where(numbers.present, needs, 0.0)
     needy = np.flatnonzero(needs > 0)
     log_needs = np.log(needs[needy])
-
     all_needy = len(needy) == form.m
 
     def supplied(log_t: Array | float) -> tuple[Array, Array, Array]:
@@ -242,18 +245,18 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
     row_log = np.zeros(form.m)
     row_log[needy], met = _smallest(supplied, len(needy))
     column_log = _served(monotone, row_log, needy)
+    x, body, ratio = supplied(column_log + _MARGIN)
+    for _ in range(_ROUNDS):
+        if not met.all() or np.all(ratio > 0):
+            break
+        # The interpolation was short: raise what serves the rows that fail.
+        row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
+        column_log = _served(monotone, row_log, needy)
+        x, body, ratio = supplied(column_log + _MARGIN)
     short = needy[:0]
-    if met.all():
-        for _ in range(_ROUNDS):
-            x, body, ratio = supplied(column_log + _MARGIN)
-            if np.all(ratio > 0):
-                break
-            # The interpolation was short: raise what serves the rows that fail.
-            row_log[needy] += np.where(ratio > 0, 0.0, 1.2 * _MARGIN - ratio / _SLOPE)
-            column_log = _served(monotone, row_log, needy)
-    else:
+    if not met.all():
         # Not even near the upper bounds: it is for the bounds themselves to say.
-        x = completed(form, numbers, np.where(own, np.minimum(numbers.upper, np.exp(_LARGEST)), 0.0))
+        x = completed(form, numbers, np.where(monotone.own, np.minimum(numbers.upper, np.exp(_LARGEST)), 0.0))
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
@@ -270,12 +273,15 @@ def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], A
         weight, exponent = costs.power_law(numbers)
         log_weight, slope = np.log(np.where(own, weight, 1.0)), 1.0 / exponent
         return lambda log_t: np.minimum(
-            np.exp(np.minimum(np.maximum((log_t - log_weight) * slope, -_LARGEST), _LARGEST)), upper)
+            np.exp(np.minimum(np.maximum((log_t - log_weight) * slope, -_LARGEST), _LARGEST)), upper
+        )
     return lambda log_t: np.minimum(costs.inverse(numbers, np.broadcast_to(log_t, (costs.n,)), lower), upper)
 
 
-def _smallest(supplied: Callable[[float], tuple[Array, Array, Array]], rows: int) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """For each row the `log t` from which it holds, interpolated between the points looked at; and whether there is one."""
+def _smallest(
+    supplied: Callable[[float], tuple[Array, Array, Array]], rows: int
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """For each row the `log t` from which it holds, interpolated between points looked at; and whether there is one."""
     if not rows:
         return np.zeros(0), np.zeros(0, dtype=bool)
     looked: dict[float, Array] = {}
@@ -290,22 +296,25 @@ def _smallest(supplied: Callable[[float], tuple[Array, Array, Array]], rows: int
     guess = -np.clip(np.where(np.isfinite(ratio), ratio, 0.0), -_LARGEST, _LARGEST) / _SLOPE
     look(float(guess.max()))
     look(float(guess.min()))
-    for _ in range(_ROUNDS):  # outwards until every row holds at the top and none at the bottom
-        top, bottom = max(looked), min(looked)
-        if np.all(looked[top] >= 0) or top >= _LARGEST:
-            break
-        worst = float(np.min(looked[top]))
-        look(top + min(max(1.1 * -worst / _SLOPE, 1.0), 100.0) if np.isfinite(worst) else top + 50.0)
-    for _ in range(_ROUNDS):
-        bottom = min(looked)
-        if np.all(looked[bottom] < 0) or bottom <= -_LARGEST:
-            break
-        best = float(np.max(looked[bottom]))
-        look(bottom - min(max(1.1 * best / _SLOPE, 1.0), 100.0) if np.isfinite(best) else bottom - 50.0)
+    for way in (1.0, -1.0):  # outwards until every row holds at the top and none at the bottom
+        for _ in range(_ROUNDS):
+            end, last = sorted(looked, reverse=way > 0)[:2] if len(looked) > 1 else (0.0, 0.0)
+            left = -way * looked[end]  # what rows still lack at the top, or have too much at the bottom
+            if np.all(left <= 0) if way > 0 else np.all(left < 0):
+                break
+            if abs(end) >= _LARGEST:
+                break
+            worst = int(np.argmax(np.where(np.isfinite(left), left, -np.inf)))
+            pace = (looked[end][worst] - looked[last][worst]) / (end - last) if end != last else _SLOPE
+            stride = left[worst] / (pace if 0 < pace < _SLOPE else _SLOPE) if np.isfinite(left[worst]) else 50.0
+            look(end + way * min(max(1.1 * float(stride), 1.0), 100.0))
     for _ in range(_ROUNDS):  # and between, where a row changes in a wide gap
         points = sorted(looked)
-        wide = [(a + b) / 2 for a, b in zip(points, points[1:], strict=False)
-                if b - a > _APART and np.any((looked[a] < 0) & (looked[b] >= 0))]
+        wide = [
+            (a + b) / 2
+            for a, b in itertools.pairwise(points)
+            if b - a > _APART and np.any((looked[a] < 0) & (looked[b] >= 0))
+        ]
         if not wide:
             break
         for log_t in wide:
@@ -313,7 +322,7 @@ def _smallest(supplied: Callable[[float], tuple[Array, Array, Array]], rows: int
     points = sorted(looked)
     table = np.array([looked[p] for p in points])
     holds = table >= 0
-    met = holds.any(axis=0)
+    met: npt.NDArray[np.bool_] = np.any(holds, axis=0)
     first = np.where(met, holds.argmax(axis=0), len(points) - 1)
     before = np.maximum(first - 1, 0)
     each = np.arange(rows)
@@ -350,7 +359,9 @@ def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs
         row = row.copy()
         for block, parts in form.definitions:
             for part in parts:
-                row[part.rows.start - 1 : part.rows.start - 1 + block.size] = column[block.start : block.start + block.size]
+                row[part.rows.start - 1 : part.rows.start - 1 + block.size] = column[
+                    block.start : block.start + block.size
+                ]
     return Scales(column, 1.0 / row, 1.0 / np.where(cost > 0, cost, 1.0))
 
 
@@ -362,8 +373,8 @@ def _is_power(kernel: Kernel) -> bool:
 def balanced(costs: Costs, structure: Structure, numbers: Numbers) -> tuple[Scales, Array]:
     """Scales and a first point for any other programme.
 
-    A column in which a separable objective has a turning point (costs against values) is scaled by that point; all others
-    start one unit inside their bounds.
+    A column in which a separable objective has a turning point (costs against values) is scaled by that point; all
+    others start one unit inside their bounds.
     """
     form = structure.form
     lower, upper = numbers.lower, numbers.upper

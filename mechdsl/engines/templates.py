@@ -1,8 +1,9 @@
-"""A term's shape, differentiated once: `h(v_0.., q_0..)` with decision entries `v` and hoisted numbers `q`, over instances.
+"""A term's shape, differentiated once: `h(v_0.., q_0..)` of decision entries `v` and hoisted numbers `q`.
 
-A market with a thousand domains has a million instances of `v^q` and one template (the idea of ExaModels). Value, gradient
-and Hessian are compiled in three stages that hand their common subexpressions on, because Ipopt asks for them one after
-another at the same point: `v^q` is computed once, its derivatives are `q v^q / v` and `q (q - 1) v^q / v^2`.
+A market with a thousand domains has a million instances of `v^q` and one template (the idea of ExaModels). Value,
+gradient and Hessian are compiled in three stages that hand their common subexpressions on, because Ipopt asks for
+them one after another at the same point: `v^q` is computed once, its derivatives are `q v^q / v` and `q (q - 1) v^q /
+v^2`.
 """
 
 from __future__ import annotations
@@ -29,20 +30,30 @@ class Kernel:
 
     Attributes:
         pairs: the `(a, b)`, `a <= b`, whose second derivative is not identically zero.
+        turns: the `(pair, b)` with a slot `b` of the pair: each second derivative by each slot it may be taken along.
+        positive: by slot, whether it is known to be positive.
     """
 
-    __slots__ = ("_curve", "_slope", "_value", "arity", "increasing", "pairs", "template")
+    __slots__ = ("_bend", "_curve", "_slope", "_value", "arity", "increasing", "pairs", "positive", "template", "turns")
 
     def __init__(self, template: sp.Expr, slots: Sequence[sp.Symbol], factors: Sequence[sp.Symbol]) -> None:
         self.template = template
         self.arity = len(slots)
         slopes = [_tidy(sp.diff(template, v)) for v in slots]
-        curves = {(a, b): _tidy(sp.diff(slopes[a], slots[b]))
-                  for a, b in itertools.combinations_with_replacement(range(self.arity), 2)}
+        curves = {
+            (a, b): _tidy(sp.diff(slopes[a], slots[b]))
+            for a, b in itertools.combinations_with_replacement(range(self.arity), 2)
+        }
         self.pairs = tuple(pair for pair, curve in curves.items() if curve != 0)
         self.increasing = all(slope.is_nonnegative for slope in slopes)
-        stages = ([template], slopes, [curves[pair] for pair in self.pairs])
-        self._value, self._slope, self._curve = _staged(stages, [*slots, *factors])
+        self.positive = tuple(bool(v.is_positive) for v in slots)
+        self.turns = tuple((p, slot) for p, pair in enumerate(self.pairs) for slot in sorted(set(pair)))
+        bends = [
+            _tidy(slots[slot] * curves[self.pairs[p]]) if self.positive[slot] else curves[self.pairs[p]]
+            for p, slot in self.turns
+        ]
+        lasts = [[curves[pair] for pair in self.pairs], bends]
+        (self._value, self._slope), (self._curve, self._bend) = _staged([[template], slopes], lasts, [*slots, *factors])
 
     def value(self, arguments: Sequence[Any], size: int) -> tuple[Array, Sequence[Any]]:
         """The values, and what the derivatives need of their computation."""
@@ -59,27 +70,41 @@ class Kernel:
         curves, _ = self._curve(carried)
         return [_full(c, size) for c in curves]
 
+    def bends(self, carried: Sequence[Any], size: int) -> list[Array]:
+        """One array for each of `turns`: the second derivative times the slot where that is positive.
+
+        In logarithms it is this that counts, and it is a number where the derivative itself is none: `v^-2` at 1e-170.
+        """
+        bends, _ = self._bend(carried)
+        return [_full(b, size) for b in bends]
+
 
 Stage = Callable[[Sequence[Any]], tuple[Sequence[Any], Sequence[Any]]]
 
 
-def _staged(stages: Sequence[list[sp.Expr]], arguments: list[sp.Symbol]) -> list[Stage]:
-    """One function a stage: what it is given -> its outputs, and what later stages need (handed to the next as it is)."""
-    replacements, outputs = sp.cse([e for stage in stages for e in stage], symbols=sp.numbered_symbols("t"))
+def _staged(
+    stages: list[list[sp.Expr]], lasts: list[list[sp.Expr]], arguments: list[sp.Symbol]
+) -> tuple[list[Stage], list[Stage]]:
+    """One function a stage: what it is given -> its outputs, and what later stages need, for the next to be given.
+
+    `lasts` are last stages of which any may be asked for.
+    """
+    every = [*stages, *lasts]
+    replacements, outputs = sp.cse([e for stage in every for e in stage], symbols=sp.numbered_symbols("t"))
     outputs = iter(outputs)
-    stage_outputs = [list(itertools.islice(outputs, len(stage))) for stage in stages]
+    results = [list(itertools.islice(outputs, len(stage))) for stage in every]
     definition = dict(replacements)
-    wanted = [_closure(exprs, definition) for exprs in stage_outputs]
+    wanted = [_closure(exprs, definition) for exprs in results]
+    given = list(arguments)
     functions: list[Stage] = []
-    given, known = list(arguments), set(arguments)
-    for number, exprs in enumerate(stage_outputs):
-        later = set().union(*wanted[number + 1 :])
-        new = [s for s, _ in replacements if s in wanted[number] and s not in known]
+    for number, exprs in enumerate(results):
+        later: set[sp.Symbol] = set().union(*wanted[number + 1 :]) if number < len(stages) else set()
+        new = [s for s, _ in replacements if s in wanted[number] and s not in given]
         # What is at hand after this stage and is used, directly or in a definition still to come, by a later one.
         carried = [s for s in [*given, *new] if s in later]
         functions.append(_compile(given, [(s, definition[s]) for s in new], [*exprs, *carried], len(exprs)))
-        given, known = carried, set(carried)
-    return functions
+        given = carried if number < len(stages) else given
+    return functions[: len(stages)], functions[len(stages) :]
 
 
 def _closure(expressions: Sequence[sp.Expr], definition: dict[sp.Symbol, sp.Expr]) -> set[sp.Symbol]:
@@ -111,8 +136,11 @@ def _full(value: Any, size: int) -> Array:
 
 def _tidy(expression: sp.Expr) -> sp.Expr:
     """Factored, powers with symbolic exponents and functions left whole, so that stages can share them."""
-    whole = {node: sp.Dummy(positive=True) for node in expression.atoms(sp.Pow, sp.Function)
-             if isinstance(node, sp.Function) or not node.exp.is_Integer}
+    whole = {
+        node: sp.Dummy(positive=True)
+        for node in expression.atoms(sp.Pow, sp.Function)
+        if isinstance(node, sp.Function) or not node.exp.is_Integer
+    }
     # Outermost first: what stands inside another is not touched.
     inner = {n for node in whole for a in node.args for n in a.atoms(sp.Pow, sp.Function)}
     whole = {node: dummy for node, dummy in whole.items() if node not in inner}

@@ -100,7 +100,7 @@ def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outc
         report_is_mean=market.report is None and bool(market.types),
         allocation=solution.values,
         payments=paid.payments,
-        notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market)),
+        notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market), *_local(mechanism)),
     )  # fmt: skip
     return _with_books(market, report, outcome, solution)
 
@@ -136,6 +136,12 @@ def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
     if arguments.get("payment") == "randomized":
         return randomized_payments(mechanism, report, int(str(arguments.get("trials", 100))))
     return envelope_payments(mechanism, report, affine)
+
+
+def _local(mechanism: Mechanism) -> tuple[str, ...]:
+    if mechanism.program.convex:
+        return ()
+    return ("The programme was not shown to be convex: this may be a local optimum, and payments rest on it.",)
 
 
 def _ironed(market: Market) -> tuple[str, ...]:

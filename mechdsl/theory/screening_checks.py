@@ -146,9 +146,10 @@ def _payments(
     """Payments against a second quadrature of the rule: adaptive Gauss-Kronrod, no knowledge of kinks or of V."""
     count = min(len(places), max(3, _SOLVES // max(50, len(places))))
     chosen = [places[j] for j in np.linspace(0, len(places) - 1, count).astype(int)]
+    halvings = int(np.clip(48 // len(places), 6, 20))
     worst, bound, who = -np.inf, 0.0, ""
     for part, place in chosen:
-        again, error = _second_payment(mechanism, report, part, place, PAYMENT_TOLERANCE * scale / 10)
+        again, error = _second_payment(mechanism, report, part, place, PAYMENT_TOLERANCE * scale / 10, halvings)
         difference = abs(again - float(outcome.payments[part.layer.name][place]))
         if difference - error > worst - bound:
             worst, bound, who = difference, error, provider_name(part, place)
@@ -157,7 +158,12 @@ def _payments(
 
 
 def _second_payment(
-    mechanism: Mechanism, report: Report, part: PrivateCost, place: tuple[int, ...], tolerance: float
+    mechanism: Mechanism,
+    report: Report,
+    part: PrivateCost,
+    place: tuple[int, ...],
+    tolerance: float,
+    halvings: int,
 ) -> tuple[float, float]:
     """`known - value + outside + c y + int_c^b y`, the integral by scipy's `quad`, with its error bound."""
     from scipy.integrate import quad
@@ -166,7 +172,12 @@ def _second_payment(
     c = float(np.asarray(report[type_of(part).quantity])[place])
     solution = mechanism.solve(report)
     output = outputs(mechanism, report, part, place)
-    integral, error = quad(output, c, float(law.upper), epsabs=tolerance, epsrel=0, limit=6, full_output=1)[:2]
+    points = [k for k in law.kinks if c < k < law.upper]
+    stated = {"points": points} if points else {}
+    limit = halvings + 2 * len(points)
+    integral, error = quad(
+        output, c, float(law.upper), epsabs=tolerance, epsrel=0, limit=limit, full_output=1, **stated
+    )[:2]
     values = {
         **mechanism.market.data,
         **{x.quantity: solution.values[str(x.quantity.name)] for x in mechanism.market.choices},

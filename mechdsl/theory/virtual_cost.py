@@ -27,6 +27,10 @@ _MYERSON = "Myerson (1981), Optimal auction design, for a seller; Ai, Simchi-Lev
 _SHOWN = 12  # distributions written out; a market may have thousands
 
 
+HIGHEST = 1e150
+"""What stands for an infinite virtual cost: outputs reach their limit long before, and its square is a number."""
+
+
 def virtual_cost_of(private: PrivateType, market: Market | None = None) -> Quantity:
     """The open quantity that stands for the virtual cost of a type: `vc`, or `vc_NAME` where a market has several."""
     several = market is not None and len(market.types) > 1
@@ -150,11 +154,12 @@ def _reported(private: PrivateType, report: Mapping[Quantity, Array]) -> Array:
 
 
 def _weights(private: PrivateType, reported: Array) -> Array:
+    """Weights by label; an infinite virtual cost (a density that vanishes at the top) stands as `HIGHEST`."""
     count = max(1, int(np.prod(private.quantity.shape)))
     flat = reported.reshape((-1, count))
     weights = np.empty_like(flat)
     for place, distribution in enumerate(private.distributions):
-        weights[:, place] = _rule(distribution)(flat[:, place])
+        weights[:, place] = np.minimum(_rule(distribution)(flat[:, place]), HIGHEST)
     return weights.reshape(reported.shape)
 
 

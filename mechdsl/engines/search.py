@@ -1,0 +1,368 @@
+"""The ways to a solution, one after the other, until one is certified.
+
+Ipopt is stopped early and its active set handed to the refinement, which is exact and cheap. Where natural costs lie
+further apart than Ipopt's one barrier can resolve, the central path is followed in logarithms instead. Whatever comes
+out is judged by residuals from the programme's own formulas, and nothing is called optimal that does not pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mechdsl.engines.callbacks import Scales, Structure
+from mechdsl.engines.conditions import TINY, Barrier, Conditions, System
+from mechdsl.engines.elastic import least_violation
+from mechdsl.engines.form import Form, Point
+from mechdsl.engines.gap import duality_gap, reach
+from mechdsl.engines.ipopt import Ipopt, Stopped
+from mechdsl.engines.refine import Guess, follow, guessed, settle
+from mechdsl.engines.residuals import Residuals, Verdict, largest
+from mechdsl.engines.scaling import Costs, Monotone, Natural, balanced, completed, natural, vanishing
+from mechdsl.evaluate import Array
+from mechdsl.formula import Quantity
+from mechdsl.program import Optimum, Solution, Status
+
+__all__ = ["Machine", "Search"]
+
+COARSE, FINEST = 1e-3, 1e-6  # Ipopt's tolerance where the refinement is to follow: for ten columns, for very many
+FLAT = 1e-8  # for linear programmes, whose vertices show late
+FINE = 1e-10  # where it has failed, or a local optimum is to be told from another
+EXACT = 1e-12  # the refinement's own, relative and by component
+CERTIFIED = 1e-9  # residuals at which a point is taken without looking further
+SOUND = 1e-6  # residuals up to which a point is called optimal
+WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
+STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
+PATH_ENDS = (1e-6, 1e-12)  # where the path's active set is read; it may show only further on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Machine:
+    """What is made of a programme once."""
+
+    program: Optimum
+    form: Form
+    structure: Structure
+    conditions: Conditions
+    costs: Costs
+    monotone: Monotone
+    residuals: Residuals
+    ipopt: Ipopt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A judged point.
+
+    Args:
+        guess: the point and its multipliers.
+        bounds: (columns,) multipliers of the lower and the upper bounds.
+        gap: relative duality gap; None where none is known.
+        ended: what its maker said of it.
+        method: how it was made.
+    """
+
+    guess: Guess
+    verdict: Verdict
+    bounds: tuple[Array, Array]
+    gap: float | None
+    ended: Status
+    method: str
+
+    @property
+    def worst(self) -> float:
+        """Its largest residual; inf where it ran off to infinity, relative to which everything is small."""
+        believable = self.ended not in (Status.UNBOUNDED, Status.INFEASIBLE)
+        return self.verdict.worst if believable else float("inf")
+
+
+class Search:
+    """One solve."""
+
+    def __init__(self, machine: Machine, parameters: Mapping[Quantity, Array], options: Mapping[str, Any]) -> None:
+        self.machine, self.parameters, self.options = machine, parameters, options
+        self.form = machine.form
+        self.stated = self.form.at(parameters)
+        self.numbers = self.stated
+        self.monotone = machine.monotone.holds(self.stated)
+        if self.monotone:  # vanishing weights in the place of zeros
+            self.numbers = vanishing(self.form, machine.costs, self.stated, machine.monotone.own)
+        self.convex = machine.program.convex is True
+        self.sense = 1.0 if machine.program.sense == "minimize" else -1.0
+        self.iterations = 0
+        self.last = np.clip(1.0, self.numbers.lower, self.numbers.upper)  # the last point looked at
+
+    def run(self, start: Solution | None) -> Solution:
+        """The first candidate that is certified, or the best answer that all of them allow."""
+        if np.any(self.numbers.lower > self.numbers.upper):
+            return self.crossed()
+        sizes = natural(self.machine.monotone, self.numbers) if self.monotone else None
+        if sizes is not None and len(sizes.short):
+            return self.short(sizes)
+        candidates: list[Candidate] = []
+        for candidate in self.ways(sizes, start):
+            if candidate.worst <= CERTIFIED:
+                return self.solution(candidate, Status.OPTIMAL)
+            candidates.append(candidate)
+        return self.answer(candidates)
+
+    def ways(self, sizes: Natural | None, start: Solution | None) -> Iterator[Candidate]:
+        """Candidates in the order in which they are worth trying; each is worked out when it is asked for."""
+        near = self.from_solution(start) if start is not None and start.values else None
+        if near is not None and self.convex and self.form.smooth:
+            yield from self.settled(near, NEAR_STEPS, "refined from a neighbouring solution")
+        scales, first = (
+            (sizes.scales, sizes.x) if sizes else balanced(self.machine.costs, self.machine.structure, self.numbers)
+        )
+        self.last = first
+        if sizes is not None:
+            follows = self.machine.conditions.separable
+            if follows and sizes.spread > WIDE:
+                yield from self.along_the_path(sizes)
+                follows = False
+            stopped = self.stopped(scales, first, {"tol": self.coarseness()})
+            yield from self.settled(self.from_ipopt(stopped, scales), STEPS, "Ipopt, refined")
+            if follows:
+                yield from self.along_the_path(sizes)
+        elif near is not None:
+            first = near.x
+        stopped = self.stopped(scales, first, {"tol": FINE})
+        guess = self.from_ipopt(stopped, scales)
+        raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
+        for candidate in self.settled(guess, STEPS, "Ipopt, refined"):
+            if self.agrees(candidate, raw):
+                yield candidate
+        yield raw
+
+    # ------------------------------------------------------------------------------------------------ ways to a point
+
+    def coarseness(self) -> float:
+        """Ipopt's tolerance before a refinement: what has to be told apart shrinks with the number of columns."""
+        if not len(self.machine.structure.hessian_rows):
+            return FLAT
+        return float(max(COARSE * min(1.0, 10.0 / self.form.n) ** 1.5, FINEST))
+
+    def stopped(self, scales: Scales, first: Array, settings: Mapping[str, Any]) -> Stopped:
+        """Where Ipopt stops."""
+        ours = {"max_iter": 3000, **settings}
+        if self.monotone:  # scaled already, and started inside
+            ours |= {"nlp_scaling_method": "none", "mu_init": 1e-4}
+        stopped = self.machine.ipopt.solve(self.numbers, scales, first, {**ours, **self.options})
+        self.iterations += stopped.iterations
+        self.last = stopped.x
+        if stopped.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        return stopped
+
+    def settled(self, guess: Guess, steps: int, method: str) -> Iterator[Candidate]:
+        """The refined guess, if the refinement gets anywhere."""
+        found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
+        if found.error < SOUND:
+            yield self.judged(found, None, Status.OPTIMAL, method)
+
+    def along_the_path(self, sizes: Natural) -> Iterator[Candidate]:
+        """From the natural point along the central path, its end refined."""
+        column = np.where(self.machine.monotone.own, sizes.column_cost, 0.0)
+        barrier = Barrier(1.0, sizes.row_cost, column)
+        for end in PATH_ENDS:
+            guess = follow(self.machine.conditions, self.numbers, sizes.x, sizes.needs > 0, barrier, end, PATH_STEPS)
+            yield from self.settled(guess, STEPS, "central path in logarithms, refined")
+
+    def from_solution(self, start: Solution) -> Guess:
+        """The point, multipliers and active set of a solution at other parameter values."""
+        form, numbers = self.form, self.numbers
+        x = completed(form, numbers, np.clip(form.columns(start.values), numbers.lower, numbers.upper))
+        multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, form.rows(start.multipliers))
+        free = (x > numbers.lower) & (x < numbers.upper)
+        return Guess(x, multipliers, free, (multipliers != 0) | (form.relation == 0))
+
+    def from_ipopt(self, stopped: Stopped, scales: Scales) -> Guess:
+        """Ipopt's active set: of each slack and its multiplier, the smaller one in Ipopt's scale."""
+        numbers, structure, x = self.numbers, self.machine.structure, stopped.x
+        slack = np.abs(Point(self.form, numbers, x).rows()[1:]) * scales.row
+        worth = np.abs(stopped.multipliers) * scales.objective[structure.row_component] / scales.row
+        width = scales.objective[structure.component] * scales.column**2
+        low = stopped.lower * width > x - numbers.lower
+        high = stopped.upper * width > numbers.upper - x
+        return guessed(self.machine.conditions, numbers, x, stopped.multipliers, worth > slack, low, high)
+
+    def agrees(self, refined: Candidate, raw: Candidate) -> bool:
+        """Whether the refinement is of what Ipopt found, not of somewhere far, where relative errors mean little."""
+        if refined.gap is not None and refined.gap <= SOUND:
+            return True
+        size = float(np.max(np.abs(raw.guess.x), initial=0.0))
+        stayed = float(np.max(np.abs(refined.guess.x), initial=0.0)) <= 2.0 * size + 1.0
+        worse = self.sense * (refined.verdict.objective - raw.verdict.objective)
+        near = worse <= SOUND * max(abs(raw.verdict.objective), SOUND * size)
+        return raw.ended is Status.OPTIMAL and stayed and (self.convex or near)
+
+    # ------------------------------------------------------------------------------------------------------- judgement
+
+    def judged(self, guess: Guess, bounds: tuple[Array, Array] | None, ended: Status, method: str) -> Candidate:
+        """A candidate with its residuals. Without `bounds`, bounds hold exactly and get what reduced costs are left."""
+        form, numbers = self.form, self.numbers
+        verdict, reduced = self.verdict(guess, bounds) if form.smooth else self.verdict_as_lowered(guess, bounds)
+        gap = None
+        if self.convex and form.smooth and verdict.feasibility < SOUND:
+            box = reach(self.machine.costs, numbers, guess.x, self.monotone)
+            own = self.machine.monotone.own
+            if box is not None:
+                gap = duality_gap(
+                    self.sense * verdict.objective,
+                    verdict.slack_worth,
+                    reduced[own],
+                    guess.x[own],
+                    (box[0][own], box[1][own]),
+                )
+        return Candidate(guess, verdict, bounds or self.left_over(guess.x, reduced), gap, ended, method)
+
+    def left_over(self, x: Array, reduced: Array) -> tuple[Array, Array]:
+        """The multipliers of bounds that hold exactly."""
+        at_lower, at_upper = x <= self.numbers.lower, x >= self.numbers.upper
+        return np.where(at_lower, np.maximum(reduced, 0.0), 0.0), np.where(at_upper, np.maximum(-reduced, 0.0), 0.0)
+
+    def verdict(self, guess: Guess, bounds: tuple[Array, Array] | None) -> tuple[Verdict, Array]:
+        """From the programme's own formulas; with the reduced costs by column."""
+        form, numbers, costs = self.form, self.numbers, self.machine.costs
+        extra: dict[str, Array] = {}
+        if numbers is not self.stated:
+            inner = np.maximum(guess.x, TINY)
+            extra = form.by_variable(costs.at(numbers, inner)[1] - costs.at(self.stated, inner)[1])
+        lower, upper = form.by_variable(numbers.lower), form.by_variable(numbers.upper)
+        held = (form.by_variable(bounds[0]), form.by_variable(bounds[1])) if bounds else None
+        verdict = self.machine.residuals.judge(
+            self.parameters,
+            form.by_variable(guess.x),
+            form.by_constraint(guess.multipliers),
+            {name: (lower[name], upper[name]) for name in lower},
+            held,
+            extra,
+        )
+        return verdict, form.columns(verdict.reduced)
+
+    def verdict_as_lowered(self, guess: Guess, bounds: tuple[Array, Array] | None) -> tuple[Verdict, Array]:
+        """Where the formulas have kinks: their smooth form, auxiliary variables included, stands for them."""
+        form, numbers = self.form, self.numbers
+        system = System(
+            self.machine.conditions, numbers, guess.x, guess.multipliers, guess.free, np.ones(form.m, dtype=bool)
+        )
+        size, spread = np.maximum(system.more, system.less), system.plus + system.minus
+        reduced = system.plus - system.minus
+        down, up = bounds or self.left_over(guess.x, reduced)
+        missing = np.where(form.relation == 0, np.abs(system.slack), np.maximum(-system.slack, 0.0))
+        if numbers.present is not None:
+            missing = np.where(numbers.present, missing, 0.0)
+        objective = float(Point(form, numbers, guess.x).rows()[0])
+        volume = max(abs(objective), float(np.sum(np.abs(guess.multipliers) * size)))
+        worth = guess.multipliers * system.slack * self.machine.conditions.sign
+        return Verdict(
+            self.sense * objective,
+            form.by_variable(reduced),
+            float(np.sum(worth)),
+            largest(missing / np.where(size > 0, size, 1.0)),
+            largest(np.abs(reduced - down + up) / np.where(spread > 0, spread, 1.0)),
+            largest(np.abs(worth)) / volume if volume else 0.0,
+        ), reduced
+
+    # --------------------------------------------------------------------------------------------------------- answers
+
+    def answer(self, candidates: list[Candidate]) -> Solution:
+        """The solution that the best candidate is, or what keeps there from being one."""
+        best, last = min(candidates, key=lambda c: c.worst), candidates[-1]
+        if best.worst <= SOUND:
+            return self.solution(best, Status.OPTIMAL)
+        if best.gap is not None and max(best.gap, best.verdict.feasibility) <= SOUND:
+            return self.solution(
+                best,
+                Status.OPTIMAL,
+                "The duality gap certifies the objective; what hardly counts in it may be less exact.",
+            )
+        if last.ended is Status.ITERATION_LIMIT:
+            return self.solution(last, last.ended)
+        nearest = None if self.monotone else self.nearest()
+        if nearest is not None and nearest.verdict.feasibility > SOUND:
+            return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
+        return self.solution(last, Status.UNBOUNDED if last.ended is Status.UNBOUNDED else Status.FAILED)
+
+    def nearest(self) -> Candidate | None:
+        """The point of least violation."""
+        scales, first = balanced(self.machine.costs, self.machine.structure, self.numbers)
+        x = least_violation(self.machine.structure, self.numbers, scales, first, {"max_iter": 3000})
+        if x is None:
+            return None
+        return self.judged(self.bare(completed(self.form, self.numbers, x)), None, Status.INFEASIBLE, "least violation")
+
+    def short(self, sizes: Natural) -> Solution:
+        """All supply there is, where even that is not enough: what every row can have at most."""
+        candidate = self.judged(self.bare(sizes.x), None, Status.INFEASIBLE, "supply at the upper bounds")
+        return self.solution(candidate, Status.INFEASIBLE, self.missing(sizes.x))
+
+    def crossed(self) -> Solution:
+        """Bounds that leave a variable no value."""
+        numbers = self.numbers
+        names = ", ".join(self.form.column_name(int(k)) for k in np.flatnonzero(numbers.lower > numbers.upper)[:8])
+        candidate = self.judged(self.bare(np.minimum(numbers.lower, numbers.upper)), None, Status.INFEASIBLE, "bounds")
+        return self.solution(candidate, Status.INFEASIBLE, f"The lower bound is above the upper one: {names}.")
+
+    def interrupted(self) -> Solution:
+        """The last point looked at."""
+        candidate = self.judged(self.bare(self.last), None, Status.INTERRUPTED, "Ipopt, interrupted")
+        return self.solution(candidate, Status.INTERRUPTED)
+
+    def bare(self, x: Array) -> Guess:
+        """A point about which nothing is claimed."""
+        return Guess(x, np.zeros(self.form.m), x > self.numbers.lower, self.form.relation == 0)
+
+    def missing(self, x: Array) -> str:
+        """`demand[video]: 2.6 where at least 3 is asked (off by 0.4)` for rows that `x` violates, the worst first."""
+        form, numbers = self.form, self.numbers
+        body, asked = Point(form, numbers, x).rows()[1:], -numbers.constant[1:]
+        violation = np.where(form.relation == 0, np.abs(body), np.maximum(-body * form.relation, 0.0))
+        violation = np.where(form.auxiliary_row | ~(violation > SOUND * np.abs(asked)), 0.0, violation)
+        if numbers.present is not None:
+            violation = np.where(numbers.present, violation, 0.0)
+        order = np.argsort(-violation / np.where(asked != 0, np.abs(asked), 1.0), kind="stable")
+        words = {1: "at least", -1: "at most", 0: "exactly"}
+        parts = [
+            f"{form.row_name(r)}: {body[r] + asked[r]:.6g} where {words[int(form.relation[r])]} {asked[r]:.6g} is "
+            f"asked (off by {violation[r]:.6g})"
+            for r in map(int, order)
+            if violation[r] > 0
+        ]
+        shown = "; ".join(parts[:8]) + (f"; and {len(parts) - 8} more" if len(parts) > 8 else "")
+        return f"At the point of least violation: {shown}."
+
+    def solution(self, c: Candidate, status: Status, remark: str = "") -> Solution:
+        """The candidate in the programme's names."""
+        form, convex = self.form, self.machine.program.convex
+        if status is Status.OPTIMAL and not convex:
+            word = "Not convex" if convex is False else "Not known to be convex"
+            remark = f"{remark} {word}: the optimum may be a local one."
+        residuals = {
+            "feasibility": c.verdict.feasibility,
+            "stationarity": c.verdict.stationarity,
+            "complementarity": c.verdict.complementarity,
+        }
+        if c.gap is not None:
+            residuals["gap"] = c.gap
+        lower, upper = _frozen(form.by_variable(c.bounds[0])), _frozen(form.by_variable(c.bounds[1]))
+        return Solution(
+            status,
+            f"{status.sentence} {remark}".strip(),
+            c.verdict.objective,
+            _frozen(form.by_variable(c.guess.x)),
+            _frozen(form.by_constraint(c.guess.multipliers)),
+            {name: (lower[name], upper[name]) for name in lower},
+            residuals,
+            self.iterations,
+            c.method,
+        )
+
+
+def _frozen(values: dict[str, Array]) -> dict[str, Array]:
+    for value in values.values():
+        value.flags.writeable = False
+    return values

@@ -1,0 +1,223 @@
+"""Who is needed whatever the costs: seen from the demands and their slopes, without solving anything.
+
+An output is essential if some demand fails without it though all others give all they can. It is never idle if, near 0,
+the next unit of it is worth infinitely more than it costs (Corollary 2.2 of the paper, with the conditions it needs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import sympy as sp
+
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Entry, Letter, Quantity, derivative
+from mechdsl.market import Choice, Market
+from mechdsl.program import Constraint
+from mechdsl.theory.curvature import ranges_of
+from mechdsl.theory.private_cost import PrivateCost, private_cost
+from mechdsl.theory.shape import shape
+
+__all__ = ["Essential", "essential", "output_names"]
+
+_MOST = 60  # outputs; slopes are looked at for every pair of output and row
+_FAR = (1.0, 1e6)  # beyond the lower bound, where there is no cap
+_NEAR = (1e-100, 1e-200, 1e-300)  # outputs at which a slope is looked at, to see where it goes
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Essential:
+    """Who is needed whatever the costs.
+
+    Args:
+        needed: (output, the row that needs it): the row fails without the output, whatever the others give.
+        never_idle: outputs that are positive at all positive costs, by their slopes near 0.
+        outputs: how many there are.
+        because: a sentence for what is never idle, or for why nothing is said of it.
+    """
+
+    needed: tuple[tuple[str, str], ...]
+    never_idle: tuple[str, ...]
+    outputs: int
+    because: str = ""
+
+    def __str__(self) -> str:
+        parts = []
+        if self.needed:
+            parts.append(f"{', '.join(f'{name} (for {row})' for name, row in self.needed)} whatever the costs")
+        else:
+            parts.append("no output by itself: each demand can be met by others")
+        if len(self.never_idle) == self.outputs:
+            parts.append(f"no output ever falls to 0 ({self.because})")
+        elif self.never_idle:
+            parts.append(f"{', '.join(self.never_idle)} never falls to 0 ({self.because})")
+        return "; ".join(parts)
+
+
+def essential(market: Market) -> Essential | None:
+    """Which providers' outputs every feasible decision needs, and which no optimum leaves at 0.
+
+    Corollary 2.2 asks for a demand that binds, outputs that serve every row that may bind, and for each either a first
+    unit that costs nothing (`rho > 1`) or a transfer whose slope at 0 is infinite (`gamma < 1`).
+
+    Returns:
+        None where nothing is asked of providers with private costs, or there are too many outputs to look at.
+
+    Source: Ai, Simchi-Levi & Xu (2025), Corollary 2.2; its conditions: ours, tests/test_substitution.py.
+    """
+    costs = [c for c in (private_cost(market, layer) for layer in market.layers) if isinstance(c, PrivateCost)]
+    bearers = {c.layer.name: c for c in costs if c.type is not None}
+    choices = [c for c in market.choices if c.layer in bearers]
+    count = sum(_count(c) for c in choices)
+    if not choices or not market.constraints or count > _MOST:
+        return None
+    names = [name for c in choices for name in output_names(c)]
+    rising = [c for c in market.constraints if c.relation == ">=" and not _falls(market, c)]
+    needed = [found for k, name in enumerate(names) if (found := _row_in_need(market, choices, rising, k, name))]
+    known = any(layer.value != 0 for layer in market.layers) or any(
+        c.known != 0 or (c.type is None and c.layer.cost != 0) for c in costs
+    )
+    if known or len(rising) < len(market.constraints) or len(costs) < len(market.layers):
+        return Essential(tuple(needed), (), count)
+    idle = list(_never_idle(market, choices, rising, bearers))
+    because = "near 0 the next unit is worth more than it costs at any cost above 0: Corollary 2.2" if idle else ""
+    return Essential(tuple(needed), tuple(names[k] for k in idle), count, because)
+
+
+def output_names(choice: Choice) -> tuple[str, ...]:
+    """`x[video]`, `x[text]`: the entries of a choice, in C order."""
+    quantity = choice.quantity
+    if not quantity.sets:
+        return (str(quantity.name),)
+    places = np.ndindex(*quantity.shape)
+    return tuple(
+        f"{quantity.name}[{', '.join(s.labels[p] for s, p in zip(quantity.sets, place, strict=True))}]"
+        for place in places
+    )
+
+
+def _count(choice: Choice) -> int:
+    return int(np.prod(choice.quantity.shape))
+
+
+def _falls(market: Market, constraint: Constraint) -> bool:
+    return bool(shape(constraint.left - constraint.right, ranges_of(market, "data")).falls)
+
+
+def _bounds(market: Market) -> dict[Quantity, tuple[Array, Array]]:
+    return {
+        c.quantity: tuple(evaluate(end, market.data, c.declaration.letters) for end in (c.lower, c.upper))  # type: ignore[misc]
+        for c in market.choices
+    }
+
+
+def _slack(market: Market, constraint: Constraint, point: dict[Quantity, Array]) -> Array:
+    return evaluate(constraint.left - constraint.right, {**market.data, **point}, constraint.letters)
+
+
+def _included(market: Market, constraint: Constraint) -> npt.NDArray[np.bool_]:
+    where: npt.NDArray[np.bool_] = np.broadcast_to(
+        evaluate(constraint.where, market.data, constraint.letters), constraint.shape
+    ).astype(bool)
+    return where
+
+
+def _row_in_need(
+    market: Market, choices: list[Choice], rising: list[Constraint], own: int, name: str
+) -> tuple[str, str] | None:
+    """The first row that fails with this output at its lower bound and all others as high as they go."""
+    bounds = _bounds(market)
+    points = []
+    for far in _FAR:
+        point = {q: np.where(np.isfinite(high), high, low + far) for q, (low, high) in bounds.items()}
+        points.append(_with_own(point, choices, own, {q: low for q, (low, _) in bounds.items()}))
+    capped = all(np.isfinite(high).all() for _, high in bounds.values())
+    for constraint in rising:
+        with np.errstate(all="ignore"):
+            near, far_out = (_slack(market, constraint, point) for point in points)
+        short = _included(market, constraint) & (far_out < -_TOLERANCE) & (capped | (near == far_out))
+        if short.any():
+            place = np.argwhere(short)[0]
+            labels = [a.index_set.labels[int(p)] for a, p in zip(constraint.letters, place, strict=True)]
+            return name, f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
+    return None
+
+
+def _with_own(
+    point: dict[Quantity, Array], choices: list[Choice], own: int, value: dict[Quantity, Array]
+) -> dict[Quantity, Array]:
+    """`point` with the output number `own` (counted through the choices) taken from `value`."""
+    found, start = dict(point), 0
+    for choice in choices:
+        count = _count(choice)
+        if start <= own < start + count:
+            table = np.array(found[choice.quantity], dtype=np.float64)
+            table.reshape(-1)[own - start] = np.broadcast_to(value[choice.quantity], table.shape).reshape(-1)[
+                own - start
+            ]
+            found[choice.quantity] = table
+        start += count
+    return found
+
+
+def _never_idle(
+    market: Market, choices: list[Choice], rising: list[Constraint], bearers: dict[str, PrivateCost]
+) -> Iterator[int]:
+    """The outputs whose worth over cost grows without bound towards 0, in every row that may bind."""
+    low = {q: np.where(np.isfinite(bottom), bottom, 0.0) for q, (bottom, _) in _bounds(market).items()}
+    asking = {c.name: _included(market, c) & (_slack(market, c, low) < -_TOLERANCE) for c in rising}
+    if not any(mask.any() for mask in asking.values()):
+        return
+    start = 0
+    for choice in choices:
+        letters = tuple(Letter(f"{a.name}_", a.index_set) for a in choice.declaration.letters)
+        entry = Entry(choice.quantity, *letters) if letters else choice.quantity
+        cost = bearers[choice.layer]
+        own_letters = dict(zip(cost.layer.letters, letters, strict=False))
+        if len(letters) != len(cost.layer.letters):
+            start += _count(choice)
+            continue
+        price = derivative(cost.coefficient.xreplace(own_letters) if letters else cost.coefficient, entry)
+        gains = [(c, derivative(c.left - c.right, entry)) for c in rising]
+        for k in range(_count(choice)):
+            if _grows(market, choices, (start + k, k), letters, price, gains, asking):
+                yield start + k
+        start += _count(choice)
+
+
+def _grows(
+    market: Market,
+    choices: list[Choice],
+    place: tuple[int, int],
+    letters: tuple[Letter, ...],
+    price: sp.Expr,
+    gains: list[tuple[Constraint, sp.Expr]],
+    asking: dict[str, npt.NDArray[np.bool_]],
+) -> bool:
+    own, k = place
+    ratios: list[list[Array]] = []
+    for others in (1.0, 2.0):  # a slope that depends on the others is not judged
+        of_sizes = []
+        for near in _NEAR:
+            point = {c.quantity: np.full(c.quantity.shape, others) for c in market.choices}
+            point = _with_own(point, choices, own, {q: np.full(q.shape, near) for q in point})
+            values = {**market.data, **point}
+            with np.errstate(all="ignore"):
+                paid = np.reshape(evaluate(price, values, letters), -1)[k]
+                worth = [
+                    np.reshape(evaluate(gain, values, (*c.letters, *letters)), (int(np.prod(c.shape)), -1))[:, k][
+                        asking[c.name].reshape(-1)
+                    ]
+                    for c, gain in gains
+                ]
+                of_sizes.append(np.log(np.concatenate(worth)) - np.log(paid))
+        ratios.append(of_sizes)
+    (first, second, third), again = ratios[0], ratios[1][2]
+    if not all(np.isfinite(r).all() for r in (first, second, third, again)) or not np.allclose(third, again):
+        return False
+    grown, still = second - first, third - second
+    return bool(((grown > 1e-6) & (still > grown * (1 - 1e-6))).all())

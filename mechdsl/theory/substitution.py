@@ -1,0 +1,237 @@
+"""Substitutes or complements, and what the optimum leaves open: how outputs answer when one cost moves.
+
+Where the answer follows from theory it is not searched for. Where it is searched for, `Psi`, the least cost at given
+weights, is the judge: its differences say what outputs do also where the minimiser is not unique, and a place found is a
+fact with numbers, while a search that finds none proves nothing and says how far it went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Quantity
+from mechdsl.market import Market
+from mechdsl.mechanism import Mechanism
+from mechdsl.program import Solution, Status
+from mechdsl.structure import Report
+from mechdsl.theory.essential import output_names
+from mechdsl.theory.private_cost import PrivateCost, private_cost
+
+__all__ = ["Complements", "Loose", "Substitution", "loose_outputs", "substitution"]
+
+_SEED = 20250822
+_EFFORT = 160  # solves of a search
+_CONFIRMED = 6  # candidates that Psi is asked about
+_FALL = 1e-4  # of an output, relative to its size: less is no complement
+_STEPS = (1e-5, 1e-6)  # of a weight, relative: a jump that both show is one
+_JUMP = 1e-3  # of an output, relative to the largest, that leaves it open
+_MOST = 40  # outputs whose being pinned down is tried
+
+
+@dataclass(frozen=True, slots=True)
+class Complements:
+    """One place where an output falls when another's cost rises.
+
+    Args:
+        raised, before, after: the type entry that rises, from what to what.
+        fallen, high, low: the output that falls (`y`, what the type is multiplied by), from what to what.
+        at: all types before the rise, by entry.
+        slope: the mean fall over a small interval of its own weight, from differences of Psi: what confirms it.
+    """
+
+    raised: str
+    before: float
+    after: float
+    fallen: str
+    high: float
+    low: float
+    at: Mapping[str, float] = field(hash=False)
+    slope: float
+
+    def __str__(self) -> str:
+        types = ", ".join(f"{name} = {value:.4g}" for name, value in self.at.items())
+        return (
+            f"when {self.raised} rises from {self.before:.4g} to {self.after:.4g}, {self.fallen} falls from "
+            f"{self.high:.4g} to {self.low:.4g} (at {types})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """Whether outputs are substitutes (Definition 2.1: none falls when another's cost rises).
+
+    Args:
+        holds: True: it follows; False: refuted by `worst`; None: a search found nothing against it.
+        because: why, or how it was searched.
+        worst: the largest relative fall found.
+        solves: how many programmes were solved.
+    """
+
+    holds: bool | None
+    because: str
+    worst: Complements | None = None
+    solves: int = 0
+
+    def __str__(self) -> str:
+        words = {True: "substitutes", False: "complements", None: "no complements found"}
+        return f"{words[self.holds]}: {self.worst}. {self.because}" if self.worst else f"{words[self.holds]}: {self.because}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """An output that the optimum does not pin down: any value from `low` to `high` is optimal; `given` is reported."""
+
+    output: str
+    low: float
+    high: float
+    given: float
+
+    def __str__(self) -> str:
+        return f"{self.output} may be anything from {self.low:.4g} to {self.high:.4g}; {self.given:.4g} is reported"
+
+
+def substitution(mechanism: Mechanism) -> Substitution | None:
+    """Does any output fall when another's cost rises? `d2 Psi / dw_i dw_k >= 0` for i != k says no.
+
+    For two outputs or fewer, priced by nothing but their weights, none can: if both fell, the old decision would not
+    have been the cheapest. For more it is searched: types at random over their supports, each cost raised in turn, the
+    largest falls confirmed by `[Psi(w_i', w_k + h) - Psi(w_i', w_k) - Psi(w_i, w_k + h) + Psi(w_i, w_k)] / h < 0`.
+
+    Returns:
+        None where no provider has a private cost, or the programme cannot be solved.
+
+    Source: Ai, Simchi-Levi & Xu (2025), Definition 2.1; two outputs and the test by Psi: ours,
+    tests/test_substitution.py.
+    """
+    market = mechanism.market
+    outputs = _Outputs.of(market)
+    if outputs is None:
+        return None
+    if len(outputs.names) == 1:
+        return Substitution(True, "there is but one output.")
+    if len(outputs.names) == 2 and outputs.priced_alone:
+        return Substitution(True, "there are two outputs, and only their costs count: both cannot fall at once.")
+    return _searched(mechanism, outputs)
+
+
+def loose_outputs(mechanism: Mechanism, report: Report) -> tuple[Loose, ...]:
+    """The outputs that the optimum at `report` does not pin down, each with the ends of its interval.
+
+    `[Psi'(w_k +), Psi'(w_k -)]` holds what output k is over all minimisers, so its output a little above and a little
+    below its weight are the ends of that interval; a jump that stays when the step shrinks is a tie.
+
+    Source: Rockafellar (1970), Convex Analysis, theorem 25.1 and corollary 23.5.3, for the concave function Psi.
+    """
+    outputs = _Outputs.of(mechanism.market)
+    if outputs is None or mechanism.program.convex is not True:
+        return ()
+    weights = mechanism.structure.parameters(mechanism.market, report)
+    here = mechanism.solve_at(weights)
+    if here.status is not Status.OPTIMAL or not set(outputs.types) <= _by_size(weights, outputs):
+        pass
+    flat = outputs.weights(weights)
+    if flat is None or here.status is not Status.OPTIMAL:
+        return ()
+    given = outputs.values(here)
+    found = []
+    for k in range(min(len(flat), _MOST)):
+        if flat[k] <= 0:
+            continue
+        ends = [_ends(mechanism, outputs, weights, here, k, step) for step in _STEPS]
+        if any(e is None for e in ends):
+            continue
+        (low, high), (low_in, high_in) = (e for e in ends if e is not None)
+        size = max(float(np.max(np.abs(given))), high, 1e-300)
+        if high_in - low_in > _JUMP * size and high_in - low_in > 0.9 * (high - low):
+            found.append(Loose(outputs.names[k], low_in, high_in, float(given[k])))
+    return tuple(found)
+
+
+def _ends(
+    mechanism: Mechanism, outputs: _Outputs, weights: Report, here: Solution, k: int, step: float
+) -> tuple[float, float] | None:
+    ends = []
+    for sign in (1, -1):
+        solution = mechanism.solve_at(outputs.moved(weights, k, 1 + sign * step), here)
+        if solution.status is not Status.OPTIMAL:
+            return None
+        ends.append(float(outputs.values(solution)[k]))
+    return ends[0], ends[1]
+
+
+# ----------------------------------------------------------------------------------------------------------- the search
+
+
+def _searched(mechanism: Mechanism, outputs: _Outputs) -> Substitution | None:
+    rng = np.random.default_rng(_SEED)
+    count = len(outputs.names)
+    raised = min(count, 12)  # costs raised at each draw of the types
+    candidates: list[tuple[float, Array, int, float, int]] = []
+    solves = draws = 0
+    while solves + 1 + raised <= _EFFORT:
+        shares = rng.uniform(0, 1, count)
+        report = outputs.report(shares)
+        base = _solved(mechanism, report)
+        solves, draws = solves + 1, draws + 1
+        if base is None:
+            continue
+        before = outputs.values(base)
+        for j in rng.permutation(count)[:raised]:
+            higher = shares.copy()
+            higher[j] = 1.0 if draws % 2 else rng.uniform(shares[j], 1)
+            if outputs.laws[j].is_point:
+                continue
+            after = _solved(mechanism, outputs.report(higher), base)
+            solves += 1
+            if after is None:
+                continue
+            fall = (before - outputs.values(after)) / np.maximum(before, 1e-9 * np.max(np.abs(before)) + 1e-300)
+            fall[j] = -np.inf
+            k = int(np.argmax(fall))
+            if fall[k] > _FALL:
+                candidates.append((float(fall[k]), shares, int(j), float(higher[j]), k))
+    if draws == 0 or solves == draws:
+        return None
+    searched = f"{draws} draws of the types, each cost raised in turn ({{}} solves)."
+    for _, shares, j, top, k in sorted(candidates, key=lambda c: -c[0])[:_CONFIRMED]:
+        worst = _confirmed(mechanism, outputs, shares, j, top, k)
+        solves += 2
+        if worst is not None:
+            return Substitution(False, "Worst of " + searched.format(solves), worst, solves)
+    return Substitution(None, searched.format(solves), None, solves)
+
+
+def _confirmed(
+    mechanism: Mechanism, outputs: _Outputs, shares: Array, j: int, top: float, k: int
+) -> Complements | None:
+    """The candidate, if Psi says so too: its mixed difference over the rise of `w_j` and a little of `w_k` is < 0."""
+    higher = shares.copy()
+    higher[j] = top
+    market, sides = mechanism.market, []
+    for report in (outputs.report(shares), outputs.report(higher)):
+        weights = mechanism.structure.parameters(market, report)
+        flat = outputs.weights(weights)
+        at = mechanism.solve_at(weights)
+        beside = mechanism.solve_at(outputs.moved(weights, k, 1 + 1e-3), at)
+        if flat is None or flat[k] <= 0 or at.status is not Status.OPTIMAL or beside.status is not Status.OPTIMAL:
+            return None
+        sides.append((at, (beside.objective - at.objective) / (1e-3 * flat[k])))
+    (base, mean), (after, mean_after) = sides
+    if not mean_after - mean < -_FALL / 2 * max(abs(mean), 1e-300):
+        return None
+    low, high = outputs.costs(shares), outputs.costs(higher)
+    return Complements(
+        outputs.types[j], float(low[j]), float(high[j]), outputs.names[k],
+        float(outputs.values(base)[k]), float(outputs.values(after)[k]),
+        dict(zip(outputs.types[:8], map(float, low), strict=False)), mean_after - mean,
+    )  # fmt: skip
+
+
+def _solved(mechanism: Mechanism, report: Report, start: Solution | None = None) -> Solution | None:
+    weights = mechanism.structure.parameters(mechanism.market, report)
+    solution = mechanism.solve_at(weights, start)
+    return solution if solution.status is Status.OPTIMAL else None

@@ -1,0 +1,125 @@
+"""What clashes where nothing is feasible: expected numbers are worked out by hand beside each market."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mechdsl import pipeline
+from mechdsl.cli import main
+from mechdsl.structure import installed, match
+from mechdsl.theory.clashes import Clash, clash_of
+
+REGISTRY = installed()
+CAPPED = """
+market capped "Caps against demands"
+index k, i in domains = {video, text}
+param d[k] in [0, inf) = {video: 3, text: 4}
+layer platform
+layer creator[k] {
+  type c[k] ~ uniform(1, 2)
+  choose x[k] in [0, 3.5]
+  cost c[k] * x[k]^2
+}
+demand[k]: x[k] >= d[k]
+contract platform -> creator: direct
+objective platform: maximize welfare
+report c = 1.5
+"""
+TOGETHER = CAPPED.replace("demand[k]: x[k] >= d[k]", "param n = 10\ndemand: sum(k: x[k]) >= n").replace(
+    "param d[k] in [0, inf) = {video: 3, text: 4}", ""
+)
+
+
+def clash(text: str) -> Clash | None:
+    market = next(iter(pipeline.parse(text).markets.values()))
+    structure = match(market, REGISTRY).structure
+    assert structure is not None
+    program = structure.program(market, structure.derive(market))
+    return clash_of(program, structure.parameters(market, pipeline.stated_report(market)))
+
+
+def found(text: str) -> Clash:
+    one = clash(text)
+    assert one is not None
+    return one
+
+
+def test_a_cap_below_demand_without_transfers() -> None:
+    # 0.5 is an eighth of the demand and a seventh of the cap: lowering the demand is the smaller change.
+    one = found(CAPPED)
+    assert one.members == ("demand[text]", "the cap of x[text]")
+    assert [(r.verb, r.name) for r in one.remedy] == [("lower", "demand[text]")]
+    assert (one.remedy[0].stated, one.remedy[0].enough, one.remedy[0].share) == pytest.approx((4, 3.5, 0.125))
+
+
+def test_raising_the_cap_may_be_cheaper() -> None:
+    # With two rows at odds with one cap, 1/8 + 1/8 for the rows is more than 1/7 for the cap.
+    one = found(CAPPED + "constraint more: x[text] >= d[text]\n")
+    assert [(r.verb, r.name) for r in one.remedy] == [("raise", "the cap of x[text]")]
+    assert (one.remedy[0].enough, one.remedy[0].share) == pytest.approx((4, 1 / 7))
+    assert len(one.members) == 2  # either row clashes with the cap by itself
+    assert "the cap of x[text]" in one.members
+
+
+def test_two_caps_that_clash_only_together() -> None:
+    # 3.5 + 3.5 < 10, while either cap alone leaves room. Lowering by 3 costs 3/10, raising caps 3/3.5.
+    one = found(TOGETHER)
+    assert set(one.members) == {"demand", "the cap of x[video]", "the cap of x[text]"}
+    assert one.minimal
+    assert {r.name: r.enough for r in one.remedy} == pytest.approx({"demand": 7})
+
+
+def test_a_row_that_is_beside_the_point_is_no_member() -> None:
+    text = TOGETHER + "constraint beside: x[video] >= 1\nconstraint lid: x[text] <= 9\n"
+    assert set(found(text).members) == {"demand", "the cap of x[video]", "the cap of x[text]"}
+
+
+def test_concave_transfers() -> None:
+    # At the caps each domain has 1 + 0.5 * (1 + 1) = 2 of 3 and of 4: a third and a half. The caps would have
+    # to rise to about 2 and 2.9 for as much: dearer.
+    text = CAPPED.replace("3.5]", "1]").replace("x[k] >= d", "x[k] + sum(i: 0.5 * x[i]^0.5) >= d")
+    shares = {r.name: r.share for r in found(text).remedy}
+    assert shares == pytest.approx({"demand[text]": 1 / 2, "demand[video]": 1 / 3}, rel=1e-5)
+    assert set(found(text).members) >= {"the cap of x[video]", "the cap of x[text]"}
+
+
+def test_an_equation_may_be_missed_from_either_side() -> None:
+    above = found(CAPPED.replace("demand[k]: x[k] >= d[k]", "demand[k]: x[k] == d[k]"))
+    assert [(r.verb, r.name) for r in above.remedy] == [("lower", "demand[text]")]
+    assert above.remedy[0].enough == pytest.approx(3.5)
+    below = found(CAPPED.replace("[0, 3.5]", "[3.5, 9]").replace("demand[k]: x[k] >= d[k]", "demand[k]: x[k] == d[k]"))
+    assert [(r.verb, r.name) for r in below.remedy] == [("raise", "demand[video]")]
+    assert below.remedy[0].enough == pytest.approx(3.5)
+    assert below.members == ("demand[video]",)  # lower bounds are taken as they are
+
+
+@pytest.mark.parametrize("cap", ["4", "1e9", "inf"])
+def test_a_feasible_market_says_nothing(cap: str) -> None:
+    assert clash(CAPPED.replace("3.5", cap)) is None
+
+
+def test_rows_that_are_not_concave_prove_nothing() -> None:
+    assert clash(CAPPED.replace("x[k] >= d[k]", "x[k]^2 >= 5 * d[k]")) is None
+
+
+def test_every_member_is_needed() -> None:
+    # The definition itself, checked by taking each away: the rest is feasible.
+    for without in ("demand: sum(k: x[k]) >= n", "in [0, 3.5]"):
+        assert (
+            clash(TOGETHER.replace(without, "constraint beside: x[video] >= 0" if "sum" in without else ">= 0")) is None
+        )
+
+
+def test_solve_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "capped.mech"
+    path.write_text(CAPPED, encoding="utf-8")
+    assert main(["solve", str(path)]) == 4
+    assert "These clash" in " ".join(capsys.readouterr().out.split())
+    assert main(["solve", str(path), "--json"]) == 4
+    main_regime = json.loads(capsys.readouterr().out)["regimes"]["main"]
+    assert main_regime["status"] == "infeasible"
+    assert "lower demand[text] by 0.5 from 4 to 3.5 (0.125 of it)" in main_regime["message"]
+    assert "demand[text] and the cap of x[text]" in main_regime["message"]
