@@ -75,7 +75,7 @@ def essential(market: Market) -> Essential | None:
     count = sum(_count(c) for c in choices)
     if not choices or not market.constraints or count > _MOST:
         return None
-    names = [name for c in choices for name in output_names(c)]
+    names = [name for c in choices for name in output_names(c.quantity)]
     rising = [c for c in market.constraints if c.relation == ">=" and not _falls(market, c)]
     needed = [found for k, name in enumerate(names) if (found := _row_in_need(market, choices, rising, k, name))]
     known = any(layer.value != 0 for layer in market.layers) or any(
@@ -88,9 +88,8 @@ def essential(market: Market) -> Essential | None:
     return Essential(tuple(needed), tuple(names[k] for k in idle), count, because)
 
 
-def output_names(choice: Choice) -> tuple[str, ...]:
-    """`x[video]`, `x[text]`: the entries of a choice, in C order."""
-    quantity = choice.quantity
+def output_names(quantity: Quantity) -> tuple[str, ...]:
+    """`x[video]`, `x[text]`: the entries of a choice or a type, in C order."""
     if not quantity.sets:
         return (str(quantity.name),)
     places = np.ndindex(*quantity.shape)

@@ -7,14 +7,15 @@ fact with numbers, while a search that finds none proves nothing and says how fa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from mechdsl.distributions import Distribution
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
-from mechdsl.market import Market
+from mechdsl.market import Market, PrivateType
 from mechdsl.mechanism import Mechanism
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
@@ -78,7 +79,11 @@ class Substitution:
 
     def __str__(self) -> str:
         words = {True: "substitutes", False: "complements", None: "no complements found"}
-        return f"{words[self.holds]}: {self.worst}. {self.because}" if self.worst else f"{words[self.holds]}: {self.because}"
+        return (
+            f"{words[self.holds]}: {self.worst}. {self.because}"
+            if self.worst
+            else f"{words[self.holds]}: {self.because}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +135,7 @@ def loose_outputs(mechanism: Mechanism, report: Report) -> tuple[Loose, ...]:
     if outputs is None or mechanism.program.convex is not True:
         return ()
     weights = mechanism.structure.parameters(mechanism.market, report)
-    here = mechanism.solve_at(weights)
-    if here.status is not Status.OPTIMAL or not set(outputs.types) <= _by_size(weights, outputs):
-        pass
-    flat = outputs.weights(weights)
+    flat, here = outputs.weights(weights), mechanism.solve_at(weights)
     if flat is None or here.status is not Status.OPTIMAL:
         return ()
     given = outputs.values(here)
@@ -235,3 +237,71 @@ def _solved(mechanism: Mechanism, report: Report, start: Solution | None = None)
     weights = mechanism.structure.parameters(mechanism.market, report)
     solution = mechanism.solve_at(weights, start)
     return solution if solution.status is Status.OPTIMAL else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outputs:
+    """The outputs of the one layer with private costs, laid out flat, beside the types that price them.
+
+    Args:
+        names: of the outputs: the choice itself where the layer has one for each of its own, else its `phi`.
+        priced_alone: whether the programme's objective is `sum(w * y)` and nothing else.
+        shown: the choice whose values stand for the outputs, None: `phi` evaluated.
+    """
+
+    market: Market
+    cost: PrivateCost
+    type: PrivateType
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    priced_alone: bool
+    shown: Quantity | None
+
+    @classmethod
+    def of(cls, market: Market) -> _Outputs | None:
+        costs = [private_cost(market, layer) for layer in market.layers]
+        parts = [c for c in costs if isinstance(c, PrivateCost)]
+        bearers = [c for c in parts if c.type is not None]
+        if len(bearers) != 1 or len(parts) < len(costs) or bearers[0].type is None:
+            return None
+        cost, private = bearers[0], bearers[0].type
+        choices = market.choices_of(cost.layer.name)
+        shown = choices[0] if len(choices) == 1 and choices[0].quantity.sets == private.quantity.sets else None
+        types = output_names(private.declaration.quantity)
+        names = output_names(shown.quantity) if shown else tuple(f"the output priced by {name}" for name in types)
+        alone = all(layer.value == 0 for layer in market.layers) and all(c.known == 0 for c in parts)
+        return cls(market, cost, private, names, types, alone, shown.quantity if shown else None)
+
+    @property
+    def laws(self) -> tuple[Distribution, ...]:
+        return self.type.distributions
+
+    def costs(self, shares: Array) -> Array:
+        """(K,) the types at these shares of their distributions."""
+        pairs = zip(self.laws, shares, strict=True)
+        return np.array([law.upper if law.is_point else float(law.quantile(share)) for law, share in pairs])
+
+    def report(self, shares: Array) -> dict[Quantity, Array]:
+        return {self.type.quantity: self.costs(shares).reshape(self.type.quantity.shape)}
+
+    def values(self, solution: Solution) -> Array:
+        """(K,) the outputs of a solution."""
+        if self.shown is not None:
+            return np.reshape(solution.values[str(self.shown.name)], -1)
+        decided = {c.quantity: solution.values[str(c.quantity.name)] for c in self.market.choices}
+        return np.reshape(evaluate(self.cost.coefficient, {**self.market.data, **decided}, self.cost.layer.letters), -1)
+
+    def weights(self, parameters: Mapping[Quantity, Array]) -> Array | None:
+        """(K,) the open weights, where they are one for each type."""
+        tables = list(parameters.values())
+        fits = len(tables) == 1 and np.shape(tables[0]) == self.type.quantity.shape
+        return np.reshape(np.asarray(tables[0], dtype=np.float64), -1) if fits else None
+
+    def moved(self, parameters: Mapping[Quantity, Array], k: int, factor: float) -> dict[Quantity, Array]:
+        """The weights with the k-th multiplied."""
+        found = {}
+        for quantity, table in parameters.items():
+            moved = np.array(table, dtype=np.float64)
+            moved.reshape(-1)[k] *= factor
+            found[quantity] = moved
+        return found
