@@ -24,7 +24,7 @@ SOURCES = [
     if not path.is_relative_to(TREE / "mechdsl" / "catalog")
 ]
 WITH_SNIPPETS = [pytest.param(e, id=e.code) for e in EXPLANATIONS.values() if e.bad]
-BY_CHECK = ("M06", "M10")  # found when a model is looked at, not when it is read
+BY_CHECK = ("M06", "M10", "M11")  # found when a model is looked at, not when it is read
 
 
 def codes_used() -> set[str]:
@@ -111,7 +111,8 @@ def codes(explained: Explanation, snippet: str, folder: Path, registry: Registry
     except MechError as error:
         return [d.code for d in error.diagnostics]
     if explained.code.startswith(BY_CHECK):
-        return [d.code for d in diagnose(model, registry).diagnostics]
+        deep = explained.code.startswith("M11")
+        return [d.code for d in diagnose(model, registry, deep=deep).diagnostics]
     return [d.code for d in model.warnings]
 
 
