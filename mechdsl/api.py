@@ -139,9 +139,9 @@ class MarketFile:
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
         return inspect(chosen(self.model, _names(regime)), self.registry, format)
 
-    def check(self, regime: str | Names = None) -> Diagnosis:
-        """A diagnosis without solving."""
-        return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))])
+    def check(self, regime: str | Names = None, *, deep: bool = False) -> Diagnosis:
+        """A diagnosis without solving; a `deep` one solves some hundred times, for complements and ties."""
+        return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))], deep=deep)
 
     def export(self, to: str, regime: str | None = None) -> str:
         """What is solved at the file's report, as `pyomo`, `nl`, `latex` or `json`; see `exported`."""

@@ -1,5 +1,6 @@
-"""A model looked at without solving it: which structure takes each regime and why, what is proved, what looks wrong.
+"""A model looked at: which structure takes each regime and why, what is proved, what looks wrong.
 
+Nothing is solved unless a deep look is asked for, which searches for complements and for ties with a bounded effort.
 Everything here is a finding with a place in the text; nothing is an error, for a model at fault is refused when it is
 read. What is found once for many regimes is said once.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,15 @@ from mechdsl.errors import Diagnostic, Span
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.market import Market, Model
-from mechdsl.pipeline import unhandled
+from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.program import Constraint
 from mechdsl.structure import Match, Registry, match
 from mechdsl.theory.curvature import Curvature, curvature, ranges_of
+from mechdsl.theory.essential import Essential, essential
 from mechdsl.theory.shape import shape
+
+if TYPE_CHECKING:
+    from mechdsl.theory.substitution import Loose, Substitution
 
 __all__ = ["Diagnosis", "RegimeDiagnosis", "TypeDiagnosis", "diagnose"]
 
@@ -41,12 +46,17 @@ class RegimeDiagnosis:
         market: the regime; match: the structure that takes it and why.
         curvatures: of every constraint, left minus right side, by the constraint's name.
         convex: of the programme to be solved: True shown, False refuted, None neither or no structure.
+        essential: who is needed whatever the costs; of direct procurement.
+        substitution, loose: substitutes or complements, and outputs the optimum leaves open; of a deep look alone.
     """
 
     market: Market
     match: Match
     curvatures: Mapping[str, Curvature]
     convex: bool | None = None
+    essential: Essential | None = None
+    substitution: Substitution | None = None
+    loose: tuple[Loose, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +78,14 @@ class Diagnosis:
     diagnostics: tuple[Diagnostic, ...]
 
 
-def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = ()) -> Diagnosis:
-    """Look at a model without solving it.
+def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, deep: bool = False) -> Diagnosis:
+    """Look at a model; without solving it unless the look is deep.
 
     Args:
         model: as elaborated.
         registry: the structures at hand.
         regimes: which; none named: all.
+        deep: solve each regime of direct procurement some hundred times, for complements and ties.
     """
     found = [*model.warnings, *_unused(model.file), *_not_run(model)]
     looked: list[RegimeDiagnosis] = []
@@ -82,6 +93,9 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = ()) -> D
     for name in regimes or tuple(model.markets):
         market = model.markets[name]
         one, diagnostics = _regime(market, model.file, registry)
+        if deep:
+            one = _deep(one)
+            diagnostics += _deep_findings(one)
         looked.append(one)
         found += diagnostics
         for kind in _types(market):
@@ -108,7 +122,40 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
         return RegimeDiagnosis(market, matched, curvatures), [*found, dataclasses.replace(problem, severity="warning")]
     derivation = matched.structure.derive(market)
     program = matched.structure.program(market, derivation)
-    return RegimeDiagnosis(market, matched, curvatures, program.convex), [*found, *_failing_steps(market, derivation)]
+    needed = essential(market) if _is_direct(market) else None
+    diagnosis = RegimeDiagnosis(market, matched, curvatures, program.convex, needed)
+    return diagnosis, [*found, *_failing_steps(market, derivation)]
+
+
+def _is_direct(market: Market) -> bool:
+    return tuple(contract.kind for contract in market.contracts) == ("direct",)
+
+
+def _deep(one: RegimeDiagnosis) -> RegimeDiagnosis:
+    """The regime with what only solving tells."""
+    from mechdsl.theory.substitution import loose_outputs, substitution
+
+    if one.match.structure is None or not _is_direct(one.market):
+        return one
+    ready = mechanism(one.market, one.match.structure)
+    loose = loose_outputs(ready, stated_report(one.market))
+    return dataclasses.replace(one, substitution=substitution(ready), loose=loose)
+
+
+def _deep_findings(one: RegimeDiagnosis) -> Iterator[Diagnostic]:
+    span = one.market.contracts[0].span if one.market.contracts else None
+    regime = f"in regime '{one.market.regime}', "
+    found = one.substitution
+    if found is not None and found.worst is not None:
+        hint = f"{found.because} Rankings of regimes that assume substitutes (Definition 2.1) need not hold."
+        yield Diagnostic("M110", f"{regime}outputs are complements: {found.worst}", span, hint, "warning")
+    if one.loose:
+        shown = "; ".join(f"{o.output} may be anything from {o.low:.4g} to {o.high:.4g}" for o in one.loose[:4])
+        more = f"; and {len(one.loose) - 4} more" if len(one.loose) > 4 else ""
+        given = ", ".join(f"{o.output} = {o.given:.4g}" for o in one.loose[:4])
+        hint = f"`solve` reports a point inside, the analytic centre: {given}."
+        message = f"{regime}the optimum at the report is not unique: {shown}{more}"
+        yield Diagnostic("M111", message, span, hint, "note")
 
 
 def _curvature_findings(curvatures: Mapping[str, Curvature], spans: Mapping[str, Span]) -> Iterator[Diagnostic]:

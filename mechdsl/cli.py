@@ -27,7 +27,7 @@ OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
 _SUMMARIES = {
     "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
     "inspect": "everything derived, each step named, justified and sourced",
-    "check": "look at a model without solving it",
+    "check": "look at a model without solving it (or, with --deep, with many solves)",
     "fmt": "lay out files, in place",
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
@@ -272,6 +272,7 @@ def _check(arguments: list[str]) -> int:
 
     parser = _parser("check")
     parser.add_argument("--json", action="store_true", help="one JSON object, for editors, on stdout")
+    parser.add_argument("--deep", action="store_true", help="solve some hundred times, for complements and ties")
     options = parser.parse_args(arguments)
     try:
         model, registry = _loaded(options)
@@ -285,7 +286,7 @@ def _check(arguments: list[str]) -> int:
     from mechdsl.check import diagnose
 
     markets = _chosen(model, options)
-    looked = diagnose(model, registry, [m.regime for m in markets])
+    looked = diagnose(model, registry, [m.regime for m in markets], deep=options.deep)
     from mechdsl.report import diagnosis, json_report, terminal
 
     if options.json:

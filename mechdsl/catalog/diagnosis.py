@@ -1,5 +1,5 @@
-"""M10x: the notes and warnings of `mechdsl check`. None of them is an error: the market can be solved, and should be
-looked at.
+"""M10x, M11x: the notes and warnings of `mechdsl check`. None of them is an error: the market can be solved, and should
+be looked at.
 """
 
 from __future__ import annotations
@@ -7,6 +7,32 @@ from __future__ import annotations
 from mechdsl.catalog.explanation import Explanation
 
 __all__ = ["DIAGNOSIS"]
+
+_COMPLEMENTS = """\
+market one_for_two "One provider can take the place of two"
+index k, i in domains = 1..3
+param d[k] in [0, inf) = [0.5, 1, 1]
+param mu[i, k] in [0, inf) = [[0, 1, 1], [0, 0, 0], [0, 0, 0]]
+layer platform
+layer creator[k] {{
+  type c[k] ~ uniform(0.1, 1)
+  choose x[k] >= 0
+  cost c[k] * x[k]
+}}
+{served}
+contract platform -> creator: direct
+objective platform: maximize welfare
+report c = [0.9, 0.2, 0.3]"""
+
+_TIE = """\
+market tie "Two sellers, one price"
+index k in sellers = {{ann, bob}}
+layer buyer
+layer seller[k] {{ type c[k] ~ uniform(0.1, 1)  choose x[k] >= 0  cost c[k] * x[k] }}
+constraint one: sum(k: x[k]) >= 1
+contract buyer -> seller: direct
+objective buyer: maximize welfare
+report c = {{ann: 0.5, bob: {bob}}}"""
 
 DIAGNOSIS = (
     Explanation(
@@ -114,5 +140,30 @@ DIAGNOSIS = (
         "that the condition holds. If neither is possible, go by the certificate.",
         bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * log(1 + x[k])\n}",
         good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * (exp(x[k]) - 1)\n}",
+    ),
+    Explanation(
+        "M110",
+        "outputs that are complements",
+        "Definition 2.1 of the paper takes outputs for substitutes: where one provider's cost rises, no other produces "
+        "less. With two providers that always holds. With three or more it fails where one provider can serve the "
+        "demands of several others: if one of these becomes dear, all of them are replaced at once. Payments, truth "
+        "and participation stand as they are; what may fail is the published ranking of the regimes, such as that a "
+        "union costs the buyer money. `mechdsl check --deep` found a place by solving at random types and raising one "
+        "cost after another; the numbers in the message can be tried with `solve --at`.",
+        "Nothing needs to be mended. Compare the regimes by their own figures and not by the published ranking.",
+        bad=_COMPLEMENTS.format(served="demand[k]: x[k] + sum(i: mu[i, k] * x[i]) >= d[k]"),
+        good=_COMPLEMENTS.format(served="demand[k]: x[k] + sum(i: 0 * mu[i, k] * x[i]) >= d[k]"),
+    ),
+    Explanation(
+        "M111",
+        "an optimum that is not unique",
+        "At the stated report several decisions are equally good: costs and demands are linear and two of them tie, as "
+        "when two sellers ask the same price. What the mechanism costs is the same for all of them, who produces and "
+        "who is paid is not. What `solve` reports is the analytic centre of the optima, a point inside. Found by "
+        "`mechdsl check --deep`: an output whose weight moves by a millionth either way jumps from one end to the "
+        "other.",
+        "Break the tie by the report or the data if it matters who produces; else nothing needs to be done.",
+        bad=_TIE.format(bob="0.5"),
+        good=_TIE.format(bob="0.6"),
     ),
 )

@@ -25,6 +25,7 @@ RANGES: Mapping[str, str] = MappingProxyType(
         "M08": "files beside the market",
         "M09": "limits",
         "M10": "the diagnosis of `mechdsl check`",
+        "M11": "the diagnosis of `mechdsl check --deep`",
     }
 )
 """The first digits of a code, and what it is about."""
@@ -76,4 +77,4 @@ class Explanation:
         return "\n\n".join(parts)
 
 
-_REMARKS = "M10"  # what check says finds nothing wrong
+_REMARKS = ("M10", "M11")  # what check says finds nothing wrong

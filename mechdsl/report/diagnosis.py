@@ -5,6 +5,7 @@ What all regimes have in common is said once. The JSON form is for editors: find
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from mechdsl.theory.curvature import Curvature
 
 if TYPE_CHECKING:
     from mechdsl.check import Diagnosis, RegimeDiagnosis, TypeDiagnosis
+    from mechdsl.theory.substitution import Substitution
 
 __all__ = ["check_object", "page"]
 
@@ -82,9 +84,11 @@ def _regime(one: RegimeDiagnosis) -> RenderableType:
             Padding(Group(Text("no installed structure handles it", style="yellow"), *reasons), _INDENT, expand=False),
         )
     taken = f"structure {one.match.structure.name}, for {one.match.why}"
-    return Group(
-        name, Padding(Group(*(Text(line, style="dim") for line in (taken, _CONVEX[one.convex]))), _INDENT, expand=False)
-    )
+    lines = [taken, _CONVEX[one.convex]]
+    lines += [f"essential: {one.essential}"] if one.essential else []
+    if one.substitution is not None:  # complements have a finding of their own, with their numbers
+        lines.append("complements, see below" if one.substitution.worst else str(one.substitution))
+    return Group(name, Padding(Group(*(Text(line, style="dim") for line in lines)), _INDENT, expand=False))
 
 
 def _curvatures(diagnosis: Diagnosis) -> list[Text]:
@@ -132,7 +136,19 @@ def _regime_object(one: RegimeDiagnosis) -> dict[str, Any]:
         "not_taken": dict(one.match.reasons),
         "curvature": {name: _curvature_object(c) for name, c in one.curvatures.items()},
     }
-    return found | ({"convex": one.convex} if structure else {})
+    found |= {"convex": one.convex} if structure else {}
+    if one.essential is not None:
+        needed = [{"output": name, "for": row} for name, row in one.essential.needed]
+        found["essential"] = {"needed": needed, "never_idle": list(one.essential.never_idle)}
+    if one.substitution is not None:
+        found["substitution"] = _substitution_object(one.substitution)
+        found["not_unique"] = [dataclasses.asdict(output) for output in one.loose]
+    return found
+
+
+def _substitution_object(found: Substitution) -> dict[str, Any]:
+    verdict = {"holds": found.holds, "because": found.because, "solves": found.solves}
+    return verdict | ({"worst": dataclasses.asdict(found.worst)} if found.worst is not None else {})
 
 
 def _curvature_object(found: Curvature) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from mechdsl.theory.shape import shape
 
 __all__ = ["Essential", "essential", "output_names"]
 
+_SHOWN = 6
 _MOST = 60  # outputs; slopes are looked at for every pair of output and row
 _FAR = (1.0, 1e6)  # beyond the lower bound, where there is no cap
 _NEAR = (1e-100, 1e-200, 1e-300)  # outputs at which a slope is looked at, to see where it goes
@@ -37,25 +38,21 @@ class Essential:
         needed: (output, the row that needs it): the row fails without the output, whatever the others give.
         never_idle: outputs that are positive at all positive costs, by their slopes near 0.
         outputs: how many there are.
-        because: a sentence for what is never idle, or for why nothing is said of it.
     """
 
     needed: tuple[tuple[str, str], ...]
     never_idle: tuple[str, ...]
     outputs: int
-    because: str = ""
 
     def __str__(self) -> str:
-        parts = []
-        if self.needed:
-            parts.append(f"{', '.join(f'{name} (for {row})' for name, row in self.needed)} whatever the costs")
-        else:
-            parts.append("no output by itself: each demand can be met by others")
-        if len(self.never_idle) == self.outputs:
-            parts.append(f"no output ever falls to 0 ({self.because})")
-        elif self.never_idle:
-            parts.append(f"{', '.join(self.never_idle)} never falls to 0 ({self.because})")
-        return "; ".join(parts)
+        needed = ", ".join(f"{name} (for {row})" for name, row in self.needed[:_SHOWN]) or "no output by itself"
+        more = f" and {len(self.needed) - _SHOWN} more" if len(self.needed) > _SHOWN else ""
+        if not self.never_idle:
+            return needed + more
+        every = len(self.never_idle) == self.outputs
+        names = "every output" if every else ", ".join(self.never_idle[:_SHOWN])
+        rest = f" and {len(self.never_idle) - _SHOWN} more" if not every and len(self.never_idle) > _SHOWN else ""
+        return f"{needed}{more}; {names}{rest} never falls to 0 (Corollary 2.2)"
 
 
 def essential(market: Market) -> Essential | None:
@@ -84,8 +81,7 @@ def essential(market: Market) -> Essential | None:
     if known or len(rising) < len(market.constraints) or len(costs) < len(market.layers):
         return Essential(tuple(needed), (), count)
     idle = list(_never_idle(market, choices, rising, bearers))
-    because = "near 0 the next unit is worth more than it costs at any cost above 0: Corollary 2.2" if idle else ""
-    return Essential(tuple(needed), tuple(names[k] for k in idle), count, because)
+    return Essential(tuple(needed), tuple(names[k] for k in idle), count)
 
 
 def output_names(quantity: Quantity) -> tuple[str, ...]:

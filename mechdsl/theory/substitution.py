@@ -1,8 +1,8 @@
 """Substitutes or complements, and what the optimum leaves open: how outputs answer when one cost moves.
 
 Where the answer follows from theory it is not searched for. Where it is searched for, `Psi`, the least cost at given
-weights, is the judge: its differences say what outputs do also where the minimiser is not unique, and a place found is a
-fact with numbers, while a search that finds none proves nothing and says how far it went.
+weights, is the judge: its differences say what outputs do also where the minimiser is not unique, and a place found is
+a fact with numbers, while a search that finds none proves nothing and says how far it went.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from mechdsl.theory.private_cost import PrivateCost, private_cost
 __all__ = ["Complements", "Loose", "Substitution", "loose_outputs", "substitution"]
 
 _SEED = 20250822
-_EFFORT = 160  # solves of a search
+_SHOWN = 6  # types named in a sentence
+_EFFORT = 120  # solves of a search
 _CONFIRMED = 6  # candidates that Psi is asked about
 _FALL = 1e-4  # of an output, relative to its size: less is no complement
+_WHOLE = 0.999  # a fall after which nothing worse need be looked for
 _STEPS = (1e-5, 1e-6)  # of a weight, relative: a jump that both show is one
 _JUMP = 1e-3  # of an output, relative to the largest, that leaves it open
 _MOST = 40  # outputs whose being pinned down is tried
@@ -54,7 +56,8 @@ class Complements:
     slope: float
 
     def __str__(self) -> str:
-        types = ", ".join(f"{name} = {value:.4g}" for name, value in self.at.items())
+        types = ", ".join(f"{name} = {value:.4g}" for name, value in tuple(self.at.items())[:_SHOWN])
+        types += f" and {len(self.at) - _SHOWN} more" if len(self.at) > _SHOWN else ""
         return (
             f"when {self.raised} rises from {self.before:.4g} to {self.after:.4g}, {self.fallen} falls from "
             f"{self.high:.4g} to {self.low:.4g} (at {types})"
@@ -107,7 +110,8 @@ def substitution(mechanism: Mechanism) -> Substitution | None:
     largest falls confirmed by `[Psi(w_i', w_k + h) - Psi(w_i', w_k) - Psi(w_i, w_k + h) + Psi(w_i, w_k)] / h < 0`.
 
     Returns:
-        None where no provider has a private cost, or the programme cannot be solved.
+        None where no provider has a private cost, where the programme cannot be solved, and where it is not known to be
+        convex: a local optimum then says nothing.
 
     Source: Ai, Simchi-Levi & Xu (2025), Definition 2.1; two outputs and the test by Psi: ours,
     tests/test_substitution.py.
@@ -120,7 +124,7 @@ def substitution(mechanism: Mechanism) -> Substitution | None:
         return Substitution(True, "there is but one output.")
     if len(outputs.names) == 2 and outputs.priced_alone:
         return Substitution(True, "there are two outputs, and only their costs count: both cannot fall at once.")
-    return _searched(mechanism, outputs)
+    return _searched(mechanism, outputs) if mechanism.program.convex is True else None
 
 
 def loose_outputs(mechanism: Mechanism, report: Report) -> tuple[Loose, ...]:
@@ -174,7 +178,7 @@ def _searched(mechanism: Mechanism, outputs: _Outputs) -> Substitution | None:
     raised = min(count, 12)  # costs raised at each draw of the types
     candidates: list[tuple[float, Array, int, float, int]] = []
     solves = draws = 0
-    while solves + 1 + raised <= _EFFORT:
+    while solves + 1 + raised <= _EFFORT and not any(fall > _WHOLE for fall, *_ in candidates):
         shares = rng.uniform(0, 1, count)
         report = outputs.report(shares)
         base = _solved(mechanism, report)
@@ -196,9 +200,9 @@ def _searched(mechanism: Mechanism, outputs: _Outputs) -> Substitution | None:
             k = int(np.argmax(fall))
             if fall[k] > _FALL:
                 candidates.append((float(fall[k]), shares, int(j), float(higher[j]), k))
-    if draws == 0 or solves == draws:
+    if solves == draws:
         return None
-    searched = f"{draws} draws of the types, each cost raised in turn ({{}} solves)."
+    searched = f"{draws} draw{'s' if draws > 1 else ''} of the types, each cost raised in turn ({{}} solves)."
     for _, shares, j, top, k in sorted(candidates, key=lambda c: -c[0])[:_CONFIRMED]:
         worst = _confirmed(mechanism, outputs, shares, j, top, k)
         solves += 2
@@ -229,7 +233,7 @@ def _confirmed(
     return Complements(
         outputs.types[j], float(low[j]), float(high[j]), outputs.names[k],
         float(outputs.values(base)[k]), float(outputs.values(after)[k]),
-        dict(zip(outputs.types[:8], map(float, low), strict=False)), mean_after - mean,
+        dict(zip(outputs.types, map(float, low), strict=True)), mean_after - mean,
     )  # fmt: skip
 
 
