@@ -1,4 +1,4 @@
-"""The market of `resolve.py`, and those who solve it: mechdsl, Ipopt's callbacks by hand, CasADi, Pyomo.
+"""The market of `contest.py`, and those who solve it: mechdsl, Ipopt's callbacks by hand, CasADi, Pyomo.
 
 Each is made from the same numbers once and is then a function of the weights alone. They share Ipopt, its options and
 where it starts, but for mechdsl, which is asked as everything in it asks: weights in, a certified optimum out.

@@ -77,7 +77,8 @@ class _Builder:
 
         def rule(model: Any, *labels: str) -> tuple[float | None, float | None]:
             del model
-            at = tuple(s.position(label) for s, label in zip(v.quantity.sets, labels, strict=True))
+            given = labels if v.quantity.sets else ()  # of a scalar, Pyomo says that its index is None
+            at = tuple(s.position(label) for s, label in zip(v.quantity.sets, given, strict=True))
             lower, upper = (float(side[at]) if np.isfinite(side[at]) else None for side in sides)
             return lower, upper
 
@@ -89,11 +90,15 @@ class _Builder:
 
         def rule(model: Any, *labels: str) -> Any:
             del model
-            at = {a: a.index_set.position(label) for a, label in zip(c.letters, labels, strict=True)}
+            given = labels if c.letters else ()
+            at = {a: a.index_set.position(label) for a, label in zip(c.letters, given, strict=True)}
             if not self.holds(c.where, at):
                 return pyo.Constraint.Skip
             left, right = self.value(c.left, at), self.value(c.right, at)
-            return left >= right if c.relation == ">=" else left <= right if c.relation == "<=" else left == right
+            row = left >= right if c.relation == ">=" else left <= right if c.relation == "<=" else left == right
+            if isinstance(row, bool):  # no decision is left in it
+                return pyo.Constraint.Feasible if row else pyo.Constraint.Infeasible
+            return row
 
         return rule
 
