@@ -6,6 +6,7 @@ folded into the coefficients, so that a callback is: gather, template, multiply,
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +36,17 @@ class Scales:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Slot:
-    """Where one slot's slopes go in (gradient, Jacobian): position, and whether no position occurs twice."""
+    """Where one slot's slopes go in (gradient, Jacobian): position, and whether no position occurs twice.
+
+    `source`: which instance each term takes, None where they are in order.
+    """
 
     family: int
     slot: int
     at: At
     single: bool
     columns: Positions
+    source: Positions | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +84,8 @@ class Structure:
         number = 0
         for f, family in enumerate(form.families):
             for a in range(family.kernel.arity):
-                self.slots.append(_Slot(f, a, *_target(at[number]), contributions[number][1]))
+                source = None if family.terms.aligned else family.terms.source
+                self.slots.append(_Slot(f, a, *_target(at[number]), contributions[number][1], source))
                 number += 1
         self.linear_at = at[-1]
         self.pairs, self.hessian_rows, self.hessian_columns = self._hessian()
@@ -132,19 +138,28 @@ class Structure:
 
 
 class Callbacks:
-    """What cyipopt calls, for one set of numbers and scales. The last point is kept: Ipopt asks about it repeatedly.
+    """What cyipopt calls, loaded with the numbers and scales of one solve at a time. Keeps its last point.
 
     Attributes:
         hessians: how many Hessians were asked for, which is Ipopt's number of iterations.
+        z: the last point; None before the first.
     """
 
-    def __init__(self, structure: Structure, numbers: Numbers, scales: Scales) -> None:
+    def __init__(self, structure: Structure) -> None:
         form = structure.form
-        self.structure, self.form, self.numbers, self.scales = structure, form, numbers, scales
+        self.structure, self.form, self.n = structure, form, form.n
+        ends = np.cumsum([0, *(f.size for f in form.families)]).tolist()
+        self._spans = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self._jacobian = structure.jacobian_rows[form.n :], structure.jacobian_columns[form.n :]
+        self._hessian = structure.hessian_rows, structure.hessian_columns
+
+    def load(self, numbers: Numbers, scales: Scales) -> None:
+        """Fold the scales into the coefficients of the next solve."""
+        structure, form = self.structure, self.form
+        self.numbers, self.scale = numbers, scales.column
         scale = np.concatenate((scales.row, scales.objective))
         weights = [w * scale[i] for w, i in zip([*numbers.weights, numbers.linear], structure.scale_index, strict=True)]
         self.weights, linear = weights[:-1], weights[-1]
-        n, m = form.n, form.m
         # Rows keep their constants on the other side, in the bounds; the objective's is added where it is reported.
         self.matrix: Any = None
         if numbers.matrix is not None:
@@ -153,10 +168,10 @@ class Callbacks:
             self.matrix[0] *= scales.objective[structure.instance_component]
         else:
             self.sparse = [
-                None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, m + 1, f.size)
+                None if f.terms.aligned and s else _sparse(f.terms.rows, f.terms.source, w, form.m + 1, f.size)
                 for f, w, s in zip(form.families, self.weights, structure.sorted, strict=True)
             ]
-            self.linear = _sparse(form.linear.rows, form.linear.source, linear, m + 1, n)
+            self.linear = _sparse(form.linear.rows, form.linear.source, linear, form.m + 1, form.n)
         self.slope_weights = [self.weights[s.family] * scales.column[s.columns] for s in structure.slots]
         self.slope_base = added(
             structure.linear_at, linear * scales.column[form.linear.source], structure.jacobian_size
@@ -165,83 +180,88 @@ class Callbacks:
         fixed = numbers.lower == numbers.upper
         self.fixed = fixed if fixed.any() else None
         self.hessians = 0
-        self.z: Array = np.full(n, np.nan)
+        self.z: Array | None = None
+        self._key = b""
 
-    def _move(self, z: Array) -> None:
-        if not np.array_equal(z, self.z):
-            self.z = z.copy()
-            self.point = Point(self.form, self.numbers, z * self.scales.column, self.fixed)
-            self._values: Array | None = None
-            self._slopes: Array | None = None
-
-    def _rows(self, z: Array) -> Array:
-        self._move(z)
-        if self._values is None:
-            point = self.point
-            if self.matrix is not None:
-                self._values = self.matrix @ np.concatenate((*point.values, point.x))
+    def _move(self, z: Array, key: bytes) -> None:
+        self.z, self._key = z.copy(), key
+        self._point = point = Point(self.form, self.numbers, z * self.scale, self.fixed)
+        self._slopes: Array | None = None
+        if self.matrix is not None:
+            self._body: Array = self.matrix @ np.concatenate((*point.values, point.x))
+            return
+        total = self.linear @ point.x
+        for number, value in enumerate(point.values):
+            matrix = self.sparse[number]
+            if matrix is None:
+                total += _reduced(self.weights[number] * value, self.structure.starts[number])
             else:
-                total = self.linear @ point.x
-                for number, value in enumerate(point.values):
-                    matrix = self.sparse[number]
-                    if matrix is None:
-                        total += _reduced(self.weights[number] * value, self.structure.starts[number])
-                    else:
-                        total += matrix @ value
-                self._values = total
-        return self._values
+                total += matrix @ value
+        self._body = total
 
     def _derivatives(self, z: Array) -> Array:
-        self._move(z)
+        if (key := z.tobytes()) != self._key:
+            self._move(z, key)
         if self._slopes is None:
-            slopes = self.point.slopes()
-            out = self.slope_base.copy()
+            slopes = self._point.slopes()
+            self._slopes = out = self.slope_base.copy()
             for slot, weight in zip(self.structure.slots, self.slope_weights, strict=True):
                 slope = slopes[slot.family][slot.slot]
-                terms = self.form.families[slot.family].terms
-                _add(out, slot.at, slot.single, weight * (slope if terms.aligned else slope[terms.source]))
-            self._slopes = out
+                value = weight * slope if slot.source is None else weight * slope[slot.source]
+                if slot.single:
+                    out[slot.at] += value
+                else:
+                    out += added(slot.at, value, len(out))  # type: ignore[arg-type]  # slices are single
         return self._slopes
 
     # The names are cyipopt's.
 
     def objective(self, z: Array) -> float:
-        return float(self._rows(z)[0])
-
-    def gradient(self, z: Array) -> Array:
-        return self._derivatives(z)[: self.form.n]
+        if (key := z.tobytes()) != self._key:
+            self._move(z, key)
+        return float(self._body[0])
 
     def constraints(self, z: Array) -> Array:
-        return self._rows(z)[1:]
+        if (key := z.tobytes()) != self._key:
+            self._move(z, key)
+        return self._body[1:]
 
-    def jacobianstructure(self) -> tuple[Positions, Positions]:
-        n = self.form.n
-        return self.structure.jacobian_rows[n:], self.structure.jacobian_columns[n:]
+    def gradient(self, z: Array) -> Array:
+        return self._derivatives(z)[: self.n]
 
     def jacobian(self, z: Array) -> Array:
-        return self._derivatives(z)[self.form.n :]
+        return self._derivatives(z)[self.n :]
+
+    def jacobianstructure(self) -> tuple[Positions, Positions]:
+        return self._jacobian
 
     def hessianstructure(self) -> tuple[Positions, Positions]:
-        return self.structure.hessian_rows, self.structure.hessian_columns
+        return self._hessian
 
     def hessian(self, z: Array, multipliers: Array, factor: float) -> Array:
-        self._move(z)
+        if (key := z.tobytes()) != self._key:
+            self._move(z, key)
         self.hessians += 1
-        curves = self.point.curves()
-        by_row = np.concatenate(([factor], multipliers))
-        weights = self._term_weights(by_row)
-        out = np.zeros(len(self.curve_scale))
+        curves = self._point.curves()
+        weights = self._term_weights(np.concatenate(([factor], multipliers)))
+        out = None
         for pair in self.structure.pairs:
             value = weights[pair.family] * curves[pair.family][pair.pair]
-            _add(out, pair.at, pair.single, value if pair.twice is None else value * pair.twice)
-        return out * self.curve_scale
+            if pair.twice is not None:
+                value = value * pair.twice
+            if pair.single:
+                out = np.zeros(len(self.curve_scale)) if out is None else out
+                out[pair.at] += value
+            else:
+                part = added(pair.at, value, len(self.curve_scale))  # type: ignore[arg-type]  # slices are single
+                out = part if out is None else out + part
+        return self.curve_scale if out is None else out * self.curve_scale  # no pairs: both are empty
 
     def _term_weights(self, by_row: Array) -> list[Array]:
         """For each instance of each family, the sum of its coefficients with the rows' multipliers."""
         if self.matrix is not None:
             every = by_row @ self.matrix
-            ends = np.cumsum([f.size for f in self.form.families])
-            return [every[end - f.size : end] for f, end in zip(self.form.families, ends, strict=True)]
+            return [every[span] for span in self._spans]
         weights = []
         for number, family in enumerate(self.form.families):
             matrix = self.sparse[number]
@@ -271,13 +291,6 @@ def _target(at: Positions) -> tuple[At, bool]:
     if len(at) and np.array_equal(at, np.arange(at[0], at[0] + len(at))):
         return slice(int(at[0]), int(at[0]) + len(at)), True
     return at, len(np.unique(at)) == len(at)
-
-
-def _add(out: Array, at: At, single: bool, values: Array) -> None:
-    if single:
-        out[at] += values
-    else:
-        out += added(at, values, len(out))  # type: ignore[arg-type]  # slices are single
 
 
 def _reduced(values: Array, starts: Positions) -> Array:

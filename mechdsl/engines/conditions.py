@@ -131,6 +131,7 @@ class System:
 
     Attributes:
         error: largest relative residual among free columns and active rows.
+        paid: whether every column has both costs and something that pays for them.
         plus, minus: (columns,) the positive and the negative terms of the Lagrangian's derivative (barriers left out).
         slack: (rows,) `relation * body`.
     """
@@ -148,15 +149,17 @@ class System:
         form = conditions.form
         self.conditions, self.numbers, self.barrier = conditions, numbers, barrier
         self.x, self.multipliers, self.free, self.active = x, multipliers, free, active
+        self.all_free, self.all_active = bool(free.all()), bool(active.all())
         n, m = form.n, form.m
-        inner = x if x.min(initial=1.0) > 0 else np.where((x == 0) & (numbers.lower == 0), TINY, x)
+        inside = x.min(initial=1.0) > 0
+        inner = x if inside else np.where((x == 0) & (numbers.lower == 0), TINY, x)
         self.point = Point(form, numbers, inner)
         self.slopes = conditions.slopes(self.point)
         # At a bound of 0 the values are those at 0, the slopes those just above.
-        values = conditions.values(self.point if inner is x else Point(form, numbers, x))
+        values = conditions.values(self.point if inside else Point(form, numbers, x))
         # Rows: what adds against what takes away, constants included.
         self.more, self.less = np.maximum(numbers.constant[1:], 0.0), np.maximum(-numbers.constant[1:], 0.0)
-        if values.min(initial=0.0) >= 0:
+        if numbers.gains or values.min(initial=0.0) >= 0:
             self.more = self.more + added(conditions.value_rows, values, m + 1)[1:]
         else:
             self.more = self.more + added(conditions.value_rows, np.maximum(values, 0.0), m + 1)[1:]
@@ -167,24 +170,31 @@ class System:
         self.shares = self.slopes * self.price[conditions.rows]
         self.plus = added(conditions.columns, np.maximum(self.shares, 0.0), n)
         self.minus = added(conditions.columns, np.maximum(-self.shares, 0.0), n)
-        self.logarithmic = (numbers.lower >= 0) & (inner > 0)
-        self.width = (
-            inner if self.logarithmic.all() else np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
-        )
+        # Steps are relative where a column is positive, absolute where it may not be.
+        self.logarithmic: Mask | None = None
+        self.width = inner
+        if not (numbers.orthant and inside):
+            self.logarithmic = (numbers.lower >= 0) & (inner > 0)
+            self.width = np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
         self._curvature()
         self._residuals()
-        self.error = max(_size(self.column_error, free), _size(self.row_error, active))
+        self.error = max(
+            _largest(self.column_error if self.all_free else self.column_error[free]),
+            _largest(self.row_error if self.all_active else self.row_error[active]),
+        )
 
     def _residuals(self) -> None:
         barrier = self.barrier
-        self.row_error, self.row_more, self.row_less = _balance(self.more, self.less, None)
+        self.row_error, self.row_more, self.row_less, _ = _balance(self.more, self.less, None)
         if barrier is None:
-            self.column_error, self.by_more, self.by_less = _balance(self.plus, self.minus, self.bend)
+            self.column_error, self.by_more, self.by_less, self.paid = _balance(self.plus, self.minus, self.bend)
             return
         # Multipliers of the bounds, eliminated: they stand on the other side of the balance and stiffen it.
         down, up = self.x - self.numbers.lower, self.numbers.upper - self.x
         below, above = self.bound_multipliers(down), self.bound_multipliers(up)
-        self.column_error, self.by_more, self.by_less = _balance(self.plus + above, self.minus + below, self.bend)
+        self.column_error, self.by_more, self.by_less, self.paid = _balance(
+            self.plus + above, self.minus + below, self.bend
+        )
         self.stiff = self.by_less * below * self.width / down + np.where(
             above > 0, self.by_more * above * self.width / up, 0.0
         )
@@ -226,18 +236,19 @@ class System:
             self.curved = np.concatenate(values) if values else np.zeros(0)
             self.changed = np.concatenate([self.shares[c[2]] for c in r.curves]) if values else np.zeros(0)
 
-    def wrong(self, tolerance: float) -> tuple[Mask, Mask]:
-        """Rows left out that are violated; columns held at a bound whose reduced cost says they should move."""
+    def wrong(self, tolerance: float) -> tuple[Mask, Mask] | None:
+        """Rows left out that are violated, columns held at a bound that should move; None where there are neither."""
+        if self.all_free and self.all_active:
+            return None
         size = np.maximum(self.more, self.less)
         out = ~self.active if self.numbers.present is None else ~self.active & self.numbers.present
         rows = out & (self.slack < -tolerance * size)
-        held = ~self.free & (self.numbers.lower < self.numbers.upper)
-        if not held.any():
-            return rows, held
-        reduced = self.plus - self.minus
-        size = tolerance * (self.plus + self.minus)
-        low = self.x <= self.numbers.lower
-        return rows, held & np.where(low, reduced < -size, reduced > size)
+        columns = ~self.free
+        if not self.all_free:
+            reduced, size = self.plus - self.minus, tolerance * (self.plus + self.minus)
+            at_lower = self.x <= self.numbers.lower
+            columns &= (self.numbers.lower < self.numbers.upper) & np.where(at_lower, reduced < -size, reduced > size)
+        return (rows, columns) if rows.any() or columns.any() else None
 
     def at_rest(self, down: Mask) -> Mask:
         """Those of the columns `down`, and of those that nothing speaks for, that would stay at their lower bound."""
@@ -267,7 +278,10 @@ class System:
         return np.where(np.isfinite(price), price, 1.0) * r.sign
 
     def moved(self, du: Array, dv: Array) -> tuple[Array, Array]:
-        x = np.where(self.logarithmic, self.x * np.exp(du), self.x + self.width * du)
+        """The point and the multipliers after a step."""
+        x = self.x * np.exp(du)
+        if self.logarithmic is not None:
+            x = np.where(self.logarithmic, x, self.x + self.width * du)
         if self.barrier is None:
             # Linear where the row is one of several that pay for a column, as the conditions are; never to 0 or below.
             factor = np.where(self.weight > 0.5, np.exp(np.clip(dv, -LONGEST, LONGEST)), np.maximum(1.0 + dv, 0.1))
@@ -287,11 +301,14 @@ class System:
         """`(du, dv)`: relative changes of free columns and active rows' multipliers, 0 for others; nan if singular."""
         r, form = self.conditions, self.conditions.form
         share, product = self.shares[r.inner], self.slopes[r.inner] * self.width[r.inner_columns]
-        prices = share * _sided(share, self.by_more, self.by_less, r.inner_columns)
-        yields = product * _sided(product, self.row_more, self.row_less, r.inner_rows)
+        if self.numbers.gains and self.barrier is None:  # the signs are known
+            prices, yields = share * self.by_less[r.inner_columns], product * self.row_more[r.inner_rows]
+        else:
+            prices = share * _sided(share, self.by_more, self.by_less, r.inner_columns)
+            yields = product * _sided(product, self.row_more, self.row_less, r.inner_rows)
         curved = self.curved * _sided(self.changed, self.by_more, self.by_less, self.rows)
-        free = slice(None) if self.free.all() else np.flatnonzero(self.free)
-        active = slice(None) if self.active.all() else np.flatnonzero(self.active)
+        free = slice(None) if self.all_free else np.flatnonzero(self.free)
+        active = slice(None) if self.all_active else np.flatnonzero(self.active)
         F, G = self.column_error[free], self.row_error[active]
         give, stiff = np.zeros(len(G)), np.zeros(len(F))
         if self.barrier is not None:
@@ -329,8 +346,8 @@ class System:
         return (full[free][:, free] + diags_array(stiff + _PROXIMAL)).tocsr()
 
 
-def _size(errors: Array, which: Mask) -> float:
-    return float(np.abs(errors if which.all() else errors[which]).max(initial=0.0))
+def _largest(errors: Array) -> float:
+    return float(np.abs(errors).max(initial=0.0))
 
 
 def _sided(signs: Array, more: Array, less: Array, at: Positions) -> Array:
@@ -348,10 +365,13 @@ def _heaviest(B: Any) -> Array:
     return np.asarray(largest if isinstance(B, np.ndarray) else largest.todense(), dtype=np.float64).ravel()
 
 
-def _balance(more: Array, less: Array, bend: Callable[[], Array] | None) -> tuple[Array, Array, Array]:
-    """`log more - log less`, and what a change of either adds to it; a plain relative difference where one is 0."""
-    if more.min(initial=1.0) > 0 and less.min(initial=1.0) > 0:
-        return np.log(more / less), 1.0 / more, 1.0 / less
+def _balance(more: Array, less: Array, bend: Callable[[], Array] | None) -> tuple[Array, Array, Array, bool]:
+    """`log more - log less`, and what a change of either adds to it; a plain relative difference where one is 0.
+
+    The last says whether there is no such place.
+    """
+    if np.minimum(more, less).min(initial=1.0) > 0:
+        return np.log(more / less), 1.0 / more, 1.0 / less, True
     both = (more > 0) & (less > 0)
     total = more + less if bend is None else more + less + bend()
     each = 1.0 / np.where(total > 0, total, 1.0)
@@ -360,6 +380,7 @@ def _balance(more: Array, less: Array, bend: Callable[[], Array] | None) -> tupl
         np.where(both, np.log(some_more / some_less), (more - less) * each),
         np.where(both, 1.0 / some_more, each),
         np.where(both, 1.0 / some_less, each),
+        False,
     )
 
 

@@ -24,7 +24,9 @@ def least_violation(
     structure: Structure, numbers: Numbers, scales: Scales, start: Array, options: Mapping[str, Any]
 ) -> Array | None:
     """(columns,) the point of least violation, from `start`; None where Ipopt does not get there."""
-    answers = _Elastic(Callbacks(structure, numbers, scales))
+    callbacks = Callbacks(structure)
+    callbacks.load(numbers, scales)
+    answers = _Elastic(callbacks)
     form = structure.form
     lower, upper = row_bounds(form, numbers)
     bounds = (

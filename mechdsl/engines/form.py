@@ -63,6 +63,8 @@ class Numbers:
         lower, upper: (columns,) bounds.
         present: (rows,) false where a condition excludes the row; None when all are present.
         matrix: (rows + 1, instances + columns) weights as one matrix, where that is small enough to beat a reduction.
+        orthant: whether the bounds are `x >= 0` throughout.
+        gains: whether in addition no term can be negative nor fall, and all rows are `>=`.
     """
 
     weights: tuple[Array, ...]
@@ -73,6 +75,8 @@ class Numbers:
     upper: Array
     present: npt.NDArray[np.bool_] | None
     matrix: Array | None
+    orthant: bool
+    gains: bool
 
 
 class Form:
@@ -111,6 +115,7 @@ class Form:
         self.families = tuple(families)
         self.linear = _terms(linear, [np.concatenate([p.columns[0] for p in linear])] if linear else [])[0]
         self.constants = _terms(constant, [])[0]
+        self.above = bool(np.all(self.relation == 1))
         self.instances = sum(f.size for f in self.families)
         self.dense = (self.m + 1) * (self.instances + self.n) <= _DENSE
         # Auxiliary columns in the order in which they can be worked out, with the rows that say what they are.
@@ -185,15 +190,25 @@ class Form:
             for block in self._conditional:
                 held = np.asarray(next(stream), dtype=bool).ravel()[block.members]
                 present[block.start - 1 : block.start - 1 + block.size] = held
+        lower, upper = np.concatenate(bounds[0::2]), np.concatenate(bounds[1::2])
+        orthant = not lower.any() and bool(np.all(upper == np.inf))
+        gains = (
+            orthant
+            and self.above
+            and all(f.kernel.gains for f in self.families)
+            and all(w.min(initial=0.0) >= 0 for w in (*weights, linear))
+        )
         return Numbers(
             weights,
             factors,
             linear,
             added(self.constants.rows, constant, self.m + 1),
-            np.concatenate(bounds[0::2]),
-            np.concatenate(bounds[1::2]),
+            lower,
+            upper,
             present,
             self._matrix(weights, linear) if self.dense else None,
+            orthant,
+            gains,
         )
 
     def _matrix(self, weights: Sequence[Array], linear: Array) -> Array:
@@ -267,23 +282,19 @@ class Part:
 
 
 class Point:
-    """Values, slopes and curvatures of all template instances at one `x`, each computed when first asked for."""
+    """Values, slopes and curvatures of all template instances at one `x`, computed as they are asked for."""
 
-    __slots__ = ("_carried", "_curves", "_fixed", "_slopes", "form", "numbers", "values", "x")
+    __slots__ = ("_carried", "_fixed", "_slopes", "form", "numbers", "values", "x")
 
     def __init__(self, form: Form, numbers: Numbers, x: Array, fixed: npt.NDArray[np.bool_] | None = None) -> None:
-        self.form = form
-        self.numbers = numbers
-        self.x = x
-        self._fixed = fixed
+        self.form, self.numbers, self.x, self._fixed = form, numbers, x, fixed
         self.values: list[Array] = []
         self._carried: list[Sequence[Any]] = []
         for family, factors in zip(form.families, numbers.factors, strict=True):
-            value, carried = family.kernel.value([*(x[c] for c in family.columns), *factors], family.size)
+            value, carried = family.kernel.value([*[x[c] for c in family.columns], *factors], family.size)
             self.values.append(value)
             self._carried.append(carried)
         self._slopes: list[list[Array]] | None = None
-        self._curves: list[list[Array]] | None = None
 
     def slopes(self) -> list[list[Array]]:
         """By family, by slot."""
@@ -298,18 +309,17 @@ class Point:
 
     def curves(self) -> list[list[Array]]:
         """By family, by pair of slots."""
-        if self._curves is None:
-            self.slopes()
-            self._curves = []
-            for family, carried in zip(self.form.families, self._carried, strict=True):
-                curves = family.kernel.curves(carried, family.size)
-                if self._fixed is not None:
-                    curves = [
-                        np.where(self._fixed[family.columns[a]] | self._fixed[family.columns[b]], 0.0, h)
-                        for h, (a, b) in zip(curves, family.kernel.pairs, strict=True)
-                    ]
-                self._curves.append(curves)
-        return self._curves
+        self.slopes()
+        every = []
+        for family, carried in zip(self.form.families, self._carried, strict=True):
+            curves = family.kernel.curves(carried, family.size)
+            if self._fixed is not None:
+                curves = [
+                    np.where(self._fixed[family.columns[a]] | self._fixed[family.columns[b]], 0.0, h)
+                    for h, (a, b) in zip(curves, family.kernel.pairs, strict=True)
+                ]
+            every.append(curves)
+        return every
 
     def bends(self) -> list[list[Array]]:
         """By family, by turn (see `Kernel`)."""

@@ -81,46 +81,19 @@ class Answers(Protocol):
     def hessianstructure(self) -> Any: ...
 
 
-class _Desk:
-    """Passes cyipopt's questions on: a `cyipopt.Problem` is costly to make, the callbacks change with every solve."""
-
-    def __init__(self, answers: Answers) -> None:
-        self.answers = answers
-
-    def objective(self, z: Array) -> float:
-        return self.answers.objective(z)
-
-    def gradient(self, z: Array) -> Array:
-        return self.answers.gradient(z)
-
-    def constraints(self, z: Array) -> Array:
-        return self.answers.constraints(z)
-
-    def jacobian(self, z: Array) -> Array:
-        return self.answers.jacobian(z)
-
-    def jacobianstructure(self) -> Any:
-        return self.answers.jacobianstructure()
-
-    def hessian(self, z: Array, multipliers: Array, factor: float) -> Array:
-        return self.answers.hessian(z, multipliers, factor)
-
-    def hessianstructure(self) -> Any:
-        return self.answers.hessianstructure()
-
-
 class Ipopt:
     """Solves one form again and again. The last `cyipopt.Problem` is kept while bounds and options stay the same."""
 
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
         self.form: Form = structure.form
-        self._kept: tuple[tuple[Array, ...], dict[str, Any], _Desk, Any] | None = None
+        self._callbacks = Callbacks(structure)
+        self._problem: Any = None
+        self._key: Any = None
         self._lock = threading.Lock()
 
     def solve(self, numbers: Numbers, scales: Scales, start: Array, options: Mapping[str, Any]) -> Stopped:
         """Where Ipopt gets to from `start`. Interrupted by the user, it stops at the last point it looked at."""
-        callbacks = Callbacks(self.structure, numbers, scales)
         lower, upper = row_bounds(self.form, numbers)
         bounds = (
             np.maximum(numbers.lower / scales.column, -INFINITY),
@@ -128,11 +101,17 @@ class Ipopt:
             np.maximum(lower * scales.row, -INFINITY),
             np.minimum(upper * scales.row, INFINITY),
         )
-        settings = {**_OPTIONS, **options}
+        alone = not self._lock.acquire(blocking=False)  # in use by another thread: its problem cannot be shared
+        callbacks = Callbacks(self.structure) if alone else self._callbacks
         try:
-            z, info = self._run(callbacks, bounds, settings, start / scales.column)
+            callbacks.load(numbers, scales)
+            problem = self._made(callbacks, bounds, {**_OPTIONS, **options}, alone)
+            z, info = problem.solve(start / scales.column)
         except KeyboardInterrupt:
-            z, info = np.where(np.isfinite(callbacks.z), callbacks.z, start / scales.column), None
+            z, info = start / scales.column if callbacks.z is None else callbacks.z, None
+        finally:
+            if not alone:
+                self._lock.release()
         none = np.zeros(self.form.n)
         x = np.clip(z * scales.column, numbers.lower, numbers.upper)
         if info is None:
@@ -147,18 +126,14 @@ class Ipopt:
             callbacks.hessians,
         )
 
-    def _run(self, callbacks: Callbacks, bounds: tuple[Array, ...], settings: dict[str, Any], start: Array) -> Any:
-        if not self._lock.acquire(blocking=False):  # in use by another thread: its problem cannot be shared
-            return solve_problem(callbacks, bounds, settings, start)
-        try:
-            kept = self._kept
-            if kept is None or kept[1] != settings or not all(map(np.array_equal, kept[0], bounds)):
-                desk = _Desk(callbacks)
-                self._kept = kept = (bounds, settings, desk, _problem(desk, bounds, settings))
-            kept[2].answers = callbacks
-            return kept[3].solve(start)
-        finally:
-            self._lock.release()
+    def _made(self, callbacks: Callbacks, bounds: tuple[Array, ...], settings: dict[str, Any], alone: bool) -> Any:
+        """A problem, the last one if it is still the same."""
+        if alone:
+            return _problem(callbacks, bounds, settings)
+        key = (settings, *(b.tobytes() for b in bounds))
+        if key != self._key:
+            self._problem, self._key = _problem(callbacks, bounds, settings), key
+        return self._problem
 
 
 def solve_problem(answers: Answers, bounds: tuple[Array, ...], options: Mapping[str, Any], start: Array) -> Any:

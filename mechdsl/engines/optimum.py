@@ -6,6 +6,7 @@ Formulas are lowered to templates, differentiated and laid out once; a solve fil
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +28,14 @@ from mechdsl.formula import Quantity
 from mechdsl.program import Optimum, Solution
 
 __all__ = ["Compiled", "compile_optimum"]
+
+
+@functools.cache
+def _blas() -> Any:
+    """numpy's and scipy's BLAS, to set their number of threads."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def compile_optimum(program: Optimum) -> Compiled:
@@ -100,7 +109,9 @@ class Compiled:
         """
         began = time.perf_counter()
         search = Search(self._machine, self._checked(parameters or {}), options or {})
-        with np.errstate(all="ignore"):  # infinities and what comes of them are looked at where they matter
+        # Infinities and what comes of them are looked at where they matter. Ipopt's BLAS keeps its threads spinning for
+        # a while; were numpy's to compete with them for the cores, small systems would take fifty times as long.
+        with np.errstate(all="ignore"), _blas().limit(limits=1):
             try:
                 solution = search.run(start)
             except KeyboardInterrupt:

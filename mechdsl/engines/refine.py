@@ -7,6 +7,7 @@ costs of different orders.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,8 @@ __all__ = ["Guess", "follow", "guessed", "settle"]
 _CERTAIN = 20.0  # a multiplier that a step would take this many times below 0 is not one
 _FLIPS = 4  # of one row or column, before the guess is given up
 _PATIENCE = 12  # steps without a better point, likewise
-_LAST = 1e-9  # error from which one more step is the last
+_NOISE = 1e-9  # error at which there may be no better point
+_LAST = 1e-6  # error from which one more step is the last
 _KEPT = 0.02  # of every slack, at least, in a step along the path
 _STRIDE = 3.0  # of a step along the path, in logarithms
 _CENTRED = 0.5  # error up to which a point is on the path
@@ -70,25 +72,27 @@ def settle(conditions: Conditions, numbers: Numbers, guess: Guess, steps: int, t
     best, waited = replace(guess, error=float("inf")), 0
     for _ in range(steps + 1):
         system = state.system()
-        rows, columns = system.wrong(tolerance)
-        wrong = bool(rows.any() or columns.any())
-        if not wrong and system.error <= tolerance:
+        wrong = system.wrong(tolerance)
+        if wrong is None and system.error <= tolerance:
             return state.guess(system.error)
-        if not wrong and system.error < 0.9 * best.error:
+        if wrong is None and system.error < 0.9 * best.error:
             best, waited = state.guess(system.error), 0
         else:
             waited += 1
-        if waited > (2 if best.error < _LAST else _PATIENCE) or not np.isfinite(system.error):
+        if waited > (2 if best.error < _NOISE else _PATIENCE) or not np.isfinite(system.error):
             break
-        if wrong and system.error < 1e-2:
-            state.admit(system, rows, columns)
+        if wrong is not None and system.error < 1e-2:
+            state.admit(system, *wrong)
         else:
             du, dv = system.step()
-            if not (np.isfinite(du).all() and np.isfinite(dv).all()):
+            down = min(du.min(initial=0.0), dv.min(initial=0.0))
+            up = max(du.max(initial=0.0), dv.max(initial=0.0))
+            if not np.isfinite(up - down):
                 break
-            if not state.dismiss(system, du, dv):
-                state.move(system, du, dv)
-                if system.error < _LAST:  # Newton's next error is its square: below what could be seen
+            calm = down > -1.0 and up < 1.0 and system.paid and numbers.orthant
+            if calm or not state.dismiss(system, du, dv):
+                state.move(system, du, dv, calm)
+                if wrong is None and system.error < _LAST:  # Newton's next error is its square: too small to be seen
                     return state.guess(max(tolerance, system.error**2))
         if state.flips.max(initial=0) > _FLIPS:
             break
@@ -140,8 +144,11 @@ class _Settling:
         self.flips += np.concatenate((held, dropped))
         return True
 
-    def move(self, system: System, du: Array, dv: Array) -> None:
-        """Take the step, shortened if it is very long, and hold what crosses a bound."""
+    def move(self, system: System, du: Array, dv: Array, calm: bool) -> None:
+        """Take the step, shortened if it is very long, and hold what crosses a bound (a calm one does not)."""
+        if calm and system.logarithmic is None:
+            self.x, self.multipliers = system.moved(du, dv)
+            return
         longest = float(np.max(np.abs(du), initial=0.0))
         if longest > LONGEST:
             du, dv = du * (LONGEST / longest), dv * (LONGEST / longest)
@@ -155,9 +162,15 @@ class _Settling:
 
 
 def follow(
-    conditions: Conditions, numbers: Numbers, x: Array, active: Mask, barrier: Barrier, end: float, steps: int
-) -> Guess:
-    """From an inner point along the central path to `mu = end`, and the active set to be seen there.
+    conditions: Conditions,
+    numbers: Numbers,
+    x: Array,
+    active: Mask,
+    barrier: Barrier,
+    ends: Sequence[float],
+    steps: int,
+) -> Iterator[Guess]:
+    """From an inner point along the central path, and the active sets to be seen at the places `ends`.
 
     Args:
         conditions: of the programme.
@@ -165,28 +178,30 @@ def follow(
         x: a point inside the bounds at which every row holds strictly.
         active: (rows,) those that could ever bind.
         barrier: its `mu` is where the path is joined.
-        end: `mu` at which it is left.
+        ends: falling values of `mu`; the path is followed as far as it is asked for.
         steps: Newton steps, at most.
     """
     active = active | ~conditions.flexible
     slack = np.abs(Point(conditions.form, numbers, x).rows()[1:])
-    multipliers: Array = np.where(active, barrier.mu * barrier.row / slack, 0.0) * conditions.sign
+    multipliers = np.where(active, barrier.mu * barrier.row / slack, 0.0) * conditions.sign
     multipliers = conditions.auxiliary_multipliers(numbers, x, multipliers)
     system = System(conditions, numbers, x, multipliers, numbers.lower < numbers.upper, active, barrier)
     earlier = system
-    for _ in range(steps):
-        if system.error < _CENTRED:
-            if barrier.mu <= end:
+    for end in ends:
+        while steps > 0:
+            steps -= 1
+            if system.error < _CENTRED:
+                if barrier.mu <= end:
+                    break
+                earlier = system
+                barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end))
+                system = System(conditions, numbers, system.x, system.multipliers, system.free, active, barrier)
+            du, dv = system.step()
+            longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
+            if not np.isfinite(longest):
                 break
-            earlier = system
-            barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end))
-            system = System(conditions, numbers, system.x, system.multipliers, system.free, active, barrier)
-        du, dv = system.step()
-        longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
-        if not np.isfinite(longest):
-            break
-        system = _inside(system, du, dv, min(1.0, _STRIDE / longest) if longest > 0 else 1.0)
-    return _seen(system, earlier)
+            system = _inside(system, du, dv, min(1.0, _STRIDE / longest) if longest > 0 else 1.0)
+        yield _seen(system, earlier)
 
 
 def _inside(system: System, du: Array, dv: Array, share: float) -> System:

@@ -177,6 +177,7 @@ class Natural:
         scales: for Ipopt.
         needs: (rows,) what a row asks for; 0 where it asks for nothing.
         short: rows that no point within the bounds can meet.
+        floor: (columns,) outputs that meet rows at a cost too small to be a number (`x^0.01 >= 0.1`); None for none.
     """
 
     x: Array
@@ -185,6 +186,7 @@ class Natural:
     scales: Scales
     needs: Array
     short: Positions
+    floor: Array | None
 
     @property
     def spread(self) -> float:
@@ -260,7 +262,11 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
-    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short)
+    floor = None
+    if np.any(row_log[needy] <= 1.0 - _LARGEST):
+        least = needy[row_log[needy] <= 1.0 - _LARGEST]
+        floor = np.where(monotone.own & _serves(monotone, least), given(1.0 - _LARGEST), 0.0)
+    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short, floor)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:
@@ -331,7 +337,7 @@ def _smallest(
     return at[a] + np.clip(share, 0.0, 1.0) * (at[b] - at[a]), met
 
 
-def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
+def _served(monotone: Monotone, row_log: Array, needy: Positions, otherwise: float | None = None) -> Array:
     """(columns,) `log T_k`: the largest `log t_j` of the rows a column serves, directly or through auxiliary ones."""
     form = monotone.form
     rows, columns = monotone.jacobian
@@ -345,8 +351,16 @@ def _served(monotone: Monotone, row_log: Array, needy: Positions) -> Array:
             of_row[at] = result[block.start : block.start + block.size]
             inside = (rows >= at.start) & (rows < at.stop)
             np.maximum.at(result, columns[inside], of_row[rows[inside]])
-    lowest = float(np.min(row_log[needy])) if len(needy) else 0.0
-    return np.where(np.isfinite(result), result, lowest)
+    if otherwise is None:  # what serves no row costs no more than the cheapest one
+        otherwise = float(np.min(row_log[needy])) if len(needy) else 0.0
+    return np.where(np.isfinite(result), result, otherwise)
+
+
+def _serves(monotone: Monotone, rows: Positions) -> npt.NDArray[np.bool_]:
+    """(columns,) those that stand in the rows, directly or through auxiliary ones."""
+    log = np.full(monotone.form.m, -np.inf)
+    log[rows] = 0.0
+    return np.asarray(_served(monotone, log, rows, -np.inf) == 0.0)
 
 
 def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:

@@ -8,7 +8,7 @@ out is judged by residuals from the programme's own formulas, and nothing is cal
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,9 +34,10 @@ FINE = 1e-10  # where it has failed, or a local optimum is to be told from anoth
 EXACT = 1e-12  # the refinement's own, relative and by component
 CERTIFIED = 1e-9  # residuals at which a point is taken without looking further
 SOUND = 1e-6  # residuals up to which a point is called optimal
+FEW = 10  # columns up to which refining the natural point is tried first: it costs less than Ipopt's start alone
 WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
-PATH_ENDS = (1e-6, 1e-12)  # where the path's active set is read; it may show only further on
+PATH_ENDS = (1e-6, 1e-12, 1e-40)  # where the path's active set is read; it may show only further on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +103,8 @@ class Search:
         sizes = natural(self.machine.monotone, self.numbers) if self.monotone else None
         if sizes is not None and len(sizes.short):
             return self.short(sizes)
+        if sizes is not None and sizes.floor is not None:
+            self.numbers = replace(self.numbers, lower=np.maximum(self.numbers.lower, sizes.floor))
         candidates: list[Candidate] = []
         for candidate in self.ways(sizes, start):
             if candidate.worst <= CERTIFIED:
@@ -119,6 +122,8 @@ class Search:
         )
         self.last = first
         if sizes is not None:
+            if self.convex and self.form.n <= FEW:
+                yield from self.settled(self.from_nature(sizes), NEAR_STEPS, "refined from the natural point")
             follows = self.machine.conditions.separable
             if follows and sizes.spread > WIDE:
                 yield from self.along_the_path(sizes)
@@ -149,7 +154,7 @@ class Search:
         """Where Ipopt stops."""
         ours = {"max_iter": 3000, **settings}
         if self.monotone:  # scaled already, and started inside
-            ours |= {"nlp_scaling_method": "none", "mu_init": 1e-4}
+            ours |= {"nlp_scaling_method": "none", "mu_init": 1e-4, "max_iter": 500}
         stopped = self.machine.ipopt.solve(self.numbers, scales, first, {**ours, **self.options})
         self.iterations += stopped.iterations
         self.last = stopped.x
@@ -167,8 +172,8 @@ class Search:
         """From the natural point along the central path, its end refined."""
         column = np.where(self.machine.monotone.own, sizes.column_cost, 0.0)
         barrier = Barrier(1.0, sizes.row_cost, column)
-        for end in PATH_ENDS:
-            guess = follow(self.machine.conditions, self.numbers, sizes.x, sizes.needs > 0, barrier, end, PATH_STEPS)
+        conditions = self.machine.conditions
+        for guess in follow(conditions, self.numbers, sizes.x, sizes.needs > 0, barrier, PATH_ENDS, PATH_STEPS):
             yield from self.settled(guess, STEPS, "central path in logarithms, refined")
 
     def from_solution(self, start: Solution) -> Guess:
@@ -178,6 +183,16 @@ class Search:
         multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, form.rows(start.multipliers))
         free = (x > numbers.lower) & (x < numbers.upper)
         return Guess(x, multipliers, free, (multipliers != 0) | (form.relation == 0))
+
+    def from_nature(self, sizes: Natural) -> Guess:
+        """The natural point with every row that asks for something active, worth its natural cost."""
+        active = sizes.needs > 0
+        multipliers = np.where(active, sizes.row_cost / np.where(active, sizes.needs, 1.0), 0.0)
+        multipliers = self.machine.conditions.auxiliary_multipliers(
+            self.numbers, sizes.x, multipliers * self.machine.conditions.sign
+        )
+        free = (sizes.x > self.numbers.lower) & (sizes.x < self.numbers.upper)
+        return Guess(sizes.x, multipliers, free, active | (self.form.relation == 0))
 
     def from_ipopt(self, stopped: Stopped, scales: Scales) -> Guess:
         """Ipopt's active set: of each slack and its multiplier, the smaller one in Ipopt's scale."""

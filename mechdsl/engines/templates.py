@@ -32,9 +32,22 @@ class Kernel:
         pairs: the `(a, b)`, `a <= b`, whose second derivative is not identically zero.
         turns: the `(pair, b)` with a slot `b` of the pair: each second derivative by each slot it may be taken along.
         positive: by slot, whether it is known to be positive.
+        increasing: whether no slope can be negative; gains: nor the value.
     """
 
-    __slots__ = ("_bend", "_curve", "_slope", "_value", "arity", "increasing", "pairs", "positive", "template", "turns")
+    __slots__ = (
+        "_bend",
+        "_curve",
+        "_slope",
+        "_value",
+        "arity",
+        "gains",
+        "increasing",
+        "pairs",
+        "positive",
+        "template",
+        "turns",
+    )
 
     def __init__(self, template: sp.Expr, slots: Sequence[sp.Symbol], factors: Sequence[sp.Symbol]) -> None:
         self.template = template
@@ -46,6 +59,7 @@ class Kernel:
         }
         self.pairs = tuple(pair for pair, curve in curves.items() if curve != 0)
         self.increasing = all(slope.is_nonnegative for slope in slopes)
+        self.gains = self.increasing and bool(template.is_nonnegative)
         self.positive = tuple(bool(v.is_positive) for v in slots)
         self.turns = tuple((p, slot) for p, pair in enumerate(self.pairs) for slot in sorted(set(pair)))
         bends = [
