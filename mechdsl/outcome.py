@@ -12,7 +12,7 @@ from typing import Any
 from mechdsl.evaluate import Array
 from mechdsl.program import Status
 
-__all__ = ["Account", "Certificate", "Check", "Outcome"]
+__all__ = ["Account", "Certificate", "Check", "Outcome", "Sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +93,34 @@ class Outcome:
     shadow_price: Mapping[str, Array] = field(default_factory=dict)
     accounts: tuple[Account, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One regime's results at N reports, by column: what an `Outcome` says once, said N times.
+
+    Args:
+        structure: the plugin's name.
+        allocation: decision name -> (N, *shape).
+        payments, utilities: layer -> (N, *shape of the layer's letters).
+        revenue, welfare, profit: (N,), None where the market gives them no meaning.
+        gap: (N,) relative duality gap of each solve.
+        certified: (N,) whether feasibility and optimality were shown within tolerance; what was not is NaN elsewhere.
+        fallbacks: how many were solved one at a time because the batch did not certify them.
+        payment_error: largest absolute error bound of any payment.
+        notes: sentences a reader should see.
+    """
+
+    structure: str
+    allocation: Mapping[str, Array]
+    payments: Mapping[str, Array]
+    utilities: Mapping[str, Array]
+    revenue: Array | None
+    welfare: Array | None
+    profit: Array | None
+    gap: Array
+    certified: Array
+    fallbacks: int = 0
+    payment_error: float = 0.0
     notes: tuple[str, ...] = ()

@@ -86,12 +86,12 @@ def derive(market: Market, structure: Structure) -> Derivation:
 
 def mechanism(market: Market, structure: Structure) -> Mechanism:
     """The structure applied to the market: derived, posed and compiled, ready to be asked at any report."""
-    from mechdsl.engines.optimum import compile_optimum
+    from mechdsl.engines.compiled import compiled
     from mechdsl.mechanism import Mechanism
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compile_optimum(program))
+    return Mechanism(market, structure, derivation, program, compiled(program))
 
 
 def run(market: Market, registry: Registry) -> Run:

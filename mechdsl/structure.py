@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
-    from mechdsl.outcome import Check, Outcome
+    from mechdsl.outcome import Check, Outcome, Sample
     from mechdsl.program import Program
 
 __all__ = ["Broken", "Claim", "Example", "Handles", "Registry", "Report", "Structure", "installed", "match"]
@@ -104,6 +104,8 @@ class Structure:
         checks: (mechanism, report, outcome) -> further certificate checks of its own, each named.
         claims: published statements it knows.
         examples: markets with known answers; the conformance kit solves them.
+        sample: (mechanism, reports with a leading axis of N draws) -> the outcomes at all of them at once; None asks
+            `recover` N times.
     """
 
     name: str
@@ -117,6 +119,7 @@ class Structure:
     checks: Callable[[Mechanism, Report, Outcome], Iterable[Check]] = lambda mechanism, report, outcome: ()
     claims: tuple[Claim, ...] = ()
     examples: tuple[Example, ...] = ()
+    sample: Callable[[Mechanism, Report], Sample] | None = None
 
 
 @dataclass(frozen=True, slots=True)

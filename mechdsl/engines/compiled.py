@@ -1,0 +1,23 @@
+"""Which engine compiles which kind of programme: one line a kind, each engine imported only when its kind is met."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mechdsl.errors import InternalError
+from mechdsl.program import Optimum, Program
+
+__all__ = ["compiled"]
+
+
+def compiled(program: Program) -> Any:
+    """The programme's engine, ready to `solve(parameters, start)` at many parameter values.
+
+    Raises:
+        InternalError: no engine solves such a programme.
+    """
+    if isinstance(program, Optimum):
+        from mechdsl.engines.optimum import compile_optimum
+
+        return compile_optimum(program)
+    raise InternalError(f"no engine solves a {type(program).__name__}")
