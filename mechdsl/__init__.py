@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome
-    from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
+    from mechdsl.program import Constraint, Equilibrium, Optimum, Solution, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Claim",
     "Constraint",
     "Derivation",
+    "Equilibrium",
     "Example",
     "Handles",
     "Market",
@@ -56,6 +57,7 @@ _HOME = {
     "Claim": "structure",
     "Constraint": "program",
     "Derivation": "derivation",
+    "Equilibrium": "program",
     "Example": "structure",
     "Handles": "structure",
     "Market": "market",

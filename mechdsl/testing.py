@@ -20,7 +20,7 @@ from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
-from mechdsl.market import Layer, Market
+from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
 from mechdsl.program import Optimum, Status
@@ -192,7 +192,12 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
     del example
     factor = sp.Integer(7)
-    market = replace(mechanism.market, layers=tuple(_scaled(y, factor) for y in mechanism.market.layers))
+    money = mechanism.structure.handles.money
+    market = replace(
+        mechanism.market,
+        layers=tuple(_scaled(y, factor) for y in mechanism.market.layers),
+        contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
+    )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
     if other.status is not Status.OPTIMAL:
         yield f"with money scaled it ends {other.status}: {other.message}"
@@ -280,6 +285,11 @@ def _feasible(program: Optimum, values: Mapping[Quantity, Array]) -> bool:
 
 def _scaled(layer: Layer, factor: sp.Expr) -> Layer:
     return replace(layer, cost=factor * layer.cost, value=factor * layer.value, outside=factor * layer.outside)
+
+
+def _paid(contract: Contract, factor: sp.Expr, money: tuple[str, ...]) -> Contract:
+    scaled = {n: a if n not in money or isinstance(a, str) else factor * a for n, a in contract.arguments.items()}
+    return replace(contract, arguments=scaled)
 
 
 def _relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:
