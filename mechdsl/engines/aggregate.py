@@ -48,7 +48,7 @@ class Sums:
         def pull(log_x: Array) -> Array:
             x = np.exp(log_x)
             cost = evaluate(self.aggregate.marginal, {**self.known, self.choice: x}, (self.player,))
-            return gain + x * slope - cost
+            return np.asarray(gain + x * slope - cost)
 
         low, high = top - SPAN, np.array(top)
         if np.any(slope > 0):  # more than one answer is possible: look at all of it first
