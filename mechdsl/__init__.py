@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
-    from mechdsl.outcome import Account, Check, Outcome
+    from mechdsl.outcome import Account, Check, Outcome, Sample
     from mechdsl.program import Constraint, Equilibrium, Optimum, Solution, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
@@ -36,6 +36,7 @@ __all__ = [
     "Report",
     "Result",
     "Results",
+    "Sample",
     "Solution",
     "Status",
     "Step",
@@ -69,6 +70,7 @@ _HOME = {
     "Report": "structure",
     "Result": "api",
     "Results": "api",
+    "Sample": "outcome",
     "Solution": "program",
     "Status": "program",
     "Step": "derivation",

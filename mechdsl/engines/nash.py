@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from mechdsl.engines.aggregate import profiles
 from mechdsl.engines.complementarity import Complementarity
 from mechdsl.engines.mirror import descend
 from mechdsl.engines.replies import gains, payoffs
+from mechdsl.errors import UsageError, did_you_mean
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.program import Equilibria, Equilibrium, Profile, Status
@@ -31,9 +33,23 @@ EVERY_SET = 8  # distinct players up to which every set of adopters is looked at
 CLOSE = 6  # players around each threshold among whom adopters are chosen freely, beyond that
 
 
-def compile_game(program: Equilibrium) -> Game:
-    """The game, ready to be solved."""
-    return Game(program)
+def compile_game(program: Equilibrium, method: str | None = None) -> Game:
+    """The game, ready to be solved by `conditions` (scalar root, or complementarity; the default) or `mirror`.
+
+    Raises:
+        UsageError: there is no such method, or it is not for this game.
+    """
+    if method is not None and method not in METHODS:
+        raise UsageError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
+    if self.method == "mirror" and not game_of_one(program):
+        raise UsageError("mirror descent is for contests with one choice a player, bounded by 0 alone")
+    return Game(program, method or METHODS[0])
+
+
+def game_of_one(program: Equilibrium) -> bool:
+    """Whether every player has one choice, bounded below by 0 and by nothing else."""
+    single = len(program.variables) == 1 and len(program.variables[0].letters) == 1 and not program.constraints
+    return single and program.variables[0].lower == 0 and program.variables[0].upper is sp.oo
 
 
 @dataclass(slots=True, eq=False)
@@ -41,22 +57,18 @@ class Game:
     """A game with its ways to candidates; made by `compile_game`."""
 
     program: Equilibrium
+    method: str = METHODS[0]
     _conditions: Complementarity | None = None
 
     @property
     def players(self) -> int:
         return len(self.program.player.index_set)
 
-    def solve(self, parameters: Mapping[Quantity, Array] | None = None, method: str = "conditions") -> Equilibria:
-        """Every equilibrium found.
-
-        Args:
-            parameters: none are open in a contest.
-            method: `conditions` (first-order conditions: scalar root, or complementarity) or `mirror`.
-        """
-        del parameters
+    def solve(self) -> Equilibria:
+        """Every equilibrium found."""
         began = time.perf_counter()
-        found = self._searched(method)
+        with np.errstate(all="ignore"):  # choices are tried to the ends of the floats; what is undefined is left out
+            found = self._searched()
         return Equilibria(*found, seconds=time.perf_counter() - began)
 
     def pyomo(self, parameters: Mapping[Quantity, Array] | None = None) -> Any:
@@ -69,11 +81,11 @@ class Game:
             self._conditions = Complementarity(self.program)
         return self._conditions
 
-    def _searched(self, method: str) -> tuple[Status, str, tuple[Profile, ...], Profile | None, bool, str]:
+    def _searched(self) -> tuple[Status, str, tuple[Profile, ...], Profile | None, bool, str]:
         kept: list[Profile] = []
         nearest: Profile | None = None
         looked, bounded = 0, True
-        for profile, has_maxima in self._candidates(method):
+        for profile, has_maxima in self._candidates():
             looked += 1
             bounded = bounded and has_maxima
             if nearest is None or profile.regret < nearest.regret:
@@ -105,20 +117,20 @@ class Game:
 
     # ------------------------------------------------------------------------------------------------- candidates
 
-    def _candidates(self, method: str) -> Iterator[tuple[Profile, bool]]:
+    def _candidates(self) -> Iterator[tuple[Profile, bool]]:
         nobody = np.zeros(self.players, dtype=bool)
         for adopters in self._sets() if self.program.option is not None else iter([nobody]):
-            for values, way in self._among(adopters, method):
+            for values, way in self._among(adopters):
                 found, bounded = gains(self.program, values, adopters)
                 gets = payoffs(self.program, values, adopters)
                 if np.isfinite(gets).all() and np.isfinite(found).all():
                     yield Profile(values, adopters, gets, found, way), bounded
 
-    def _among(self, adopters: Array, method: str) -> Iterator[tuple[Mapping[str, Array], str]]:
+    def _among(self, adopters: Array) -> Iterator[tuple[Mapping[str, Array], str]]:
         """Profiles that meet the first-order conditions of those who do not take the option."""
         program = self.program
         known = {**program.data, program.adopters: np.asarray(float(adopters.sum()))}
-        if method == "mirror":
+        if self.method == "mirror":
             yield from ((values, "mirror descent") for values in descend(program, known, ~adopters))
         elif program.aggregate is not None:
             variable = program.variables[0]
