@@ -99,10 +99,20 @@ class MarketFile:
         return tuple(self.model.markets)
 
     @overload
-    def solve(self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...) -> Result: ...
+    def solve(
+        self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...
+    ) -> Result: ...
 
     @overload
-    def solve(self, regime: Names = ..., *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...) -> Results: ...
+    def solve(
+        self,
+        regime: Names = ...,
+        *,
+        at: Values = ...,
+        set: Values = ...,
+        seed: int | None = ...,
+        method: str | None = ...,
+    ) -> Results: ...
 
     def solve(
         self,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.evaluate import Array
@@ -29,6 +30,7 @@ __all__ = [
     "Solution",
     "Status",
     "Variable",
+    "as_optimum",
 ]
 
 
@@ -155,6 +157,11 @@ class Equilibrium:
     conditions: Optimum
     name: str = "game"
 
+    @property
+    def convex(self) -> bool | None:
+        """A game's conditions are no convex programme."""
+        return False
+
     def __str__(self) -> str:
         lines = [f"every {self.player} maximises {self.payoff}"]
         if self.option is not None:
@@ -169,6 +176,11 @@ class Equilibrium:
 
 
 Program: TypeAlias = Optimum | Equilibrium
+
+
+def as_optimum(program: Program) -> Optimum:
+    """What a solver for optima is given: the programme itself, or a game's first-order conditions."""
+    return program.conditions if isinstance(program, Equilibrium) else program
 
 
 class Status(enum.Enum):
@@ -238,7 +250,7 @@ class Profile:
     """
 
     values: Mapping[str, Array]
-    adopters: Array
+    adopters: npt.NDArray[np.bool_]
     payoffs: Array
     gains: Array
     method: str

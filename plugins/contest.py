@@ -27,9 +27,9 @@ def program(market: Market, derivation: Derivation) -> Equilibrium:
 
 
 def parameters(market: Market, report: Report) -> Mapping[Quantity, Array]:
-    """None is open: types in a contest are known."""
-    del market, report
-    return {}
+    """How many take the option in the conditions as they are exported: nobody."""
+    del report
+    return theory.contest_parameters(market)
 
 
 # Two equal players, linear cost 1, prize 8, no rival: x = prize (n - 1) / (n^2 cost) = 2, each gets 8 / 2 - 2.

@@ -6,19 +6,20 @@ of it is vectorised over players, so a thousand cost little more than one. Sourc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
 
+from mechdsl.engines.conditions import Mask
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Letter, Quantity
 from mechdsl.program import Aggregate
 
 __all__ = ["profiles"]
 
-HALVINGS = 64  # in logarithms over 700: down to the last digit
+PARTS, ROUNDS = 32, 13  # an interval of 700 in logarithms is cut into so many, so often: down to the last digit
 SPAN = 700.0  # of logarithms below S in which a choice is looked for; less is 0
 FINE, COARSE = 161, 97  # values of S at which the sum is compared with it; of x, where several may answer
 LEAST, MOST = -200.0, 60.0  # logarithms of S between which roots are looked for
@@ -32,7 +33,7 @@ class Sums:
     player: Letter
     choice: Quantity
     known: Mapping[Quantity, Array]
-    active: Array
+    active: Mask
 
     def answers(self, s: Array, second: int | None = None) -> Array:
         """(..., players) `x` with `g(S) + x g'(S) = cost'(x)`, at most 2 S, 0 where none is positive.
@@ -55,16 +56,19 @@ class Sums:
             low, high = self._bracketed(pull, low, high, second)
         found = pull(high)
         inside = (pull(low) > 0) & (found < 0)
-        for _ in range(HALVINGS):
-            middle = 0.5 * (low + high)
-            above = pull(middle) > 0
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
+        weights = np.linspace(0.0, 1.0, PARTS + 1)[1:-1].reshape(-1, *(1,) * low.ndim)
+        for _ in range(ROUNDS):
+            ladder = low + weights * (high - low)
+            rungs = np.sum(pull(ladder) > 0, axis=0)  # the pull falls along the ladder
+            step = (high - low) / PARTS
+            low, high = low + rungs * step, low + (rungs + 1) * step
         x = np.where(inside, np.exp(0.5 * (low + high)), np.where(found >= 0, np.exp(top), 0.0))
         return np.where(self.active, x, 0.0)
 
-    def _bracketed(self, pull: object, low: Array, high: Array, second: int | None) -> tuple[Array, Array]:
+    def _bracketed(
+        self, pull: Callable[[Array], Array], low: Array, high: Array, second: int | None
+    ) -> tuple[Array, Array]:
         """The first place where the pull turns negative; for `second` the last one."""
-        assert callable(pull)
         shares = np.linspace(0.0, 1.0, COARSE)
         # Most of the answers lie near S: the grid is finer there.
         ladder = np.stack([low + (high - low) * (1.0 - (1.0 - w) ** 3) for w in shares])
@@ -75,7 +79,10 @@ class Sums:
             last = falls.shape[0] - 1 - np.argmax(falls[::-1], axis=0)
             first[..., second] = last[..., second]
         some = falls.any(axis=0)
-        pick = np.take_along_axis(ladder, first[None], axis=0)[0], np.take_along_axis(ladder, first[None] + 1, axis=0)[0]
+        pick = (
+            np.take_along_axis(ladder, first[None], axis=0)[0],
+            np.take_along_axis(ladder, first[None] + 1, axis=0)[0],
+        )
         return np.where(some, pick[0], low), np.where(some, pick[1], high)
 
     def excess(self, log_s: float, second: int | None = None) -> float:
@@ -86,7 +93,7 @@ class Sums:
 
 
 def profiles(
-    aggregate: Aggregate, player: Letter, choice: Quantity, known: Mapping[Quantity, Array], active: Array
+    aggregate: Aggregate, player: Letter, choice: Quantity, known: Mapping[Quantity, Array], active: Mask
 ) -> Iterator[Array]:
     """(players,) every profile found at which all first-order conditions hold and somebody chooses more than 0.
 
@@ -105,14 +112,16 @@ def profiles(
         turns += [int(i) for i in np.flatnonzero(active)][:12]
     for second in turns:
         with np.errstate(all="ignore"):
-            table = np.log(np.concatenate([sums.answers(np.exp(part), second).sum(axis=-1) for part in np.split(grid, [80])]))
+            table = np.log(
+                np.concatenate([sums.answers(np.exp(part), second).sum(axis=-1) for part in np.split(grid, [80])])
+            )
         signs = np.sign(np.where(np.isfinite(table - grid), table - grid, -1.0))
         for at in np.flatnonzero(signs[:-1] * signs[1:] < 0):
             root = brentq(_clipped(sums, second), grid[at], grid[at + 1], xtol=1e-15, rtol=8.9e-16, maxiter=300)
             yield _closed(sums, root, second)
 
 
-def _clipped(sums: Sums, second: int | None) -> object:
+def _clipped(sums: Sums, second: int | None) -> Callable[[float], float]:
     return lambda t: max(sums.excess(t, second), -1e3)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import least_squares
 
-from mechdsl.engines.optimum import compile_optimum
+from mechdsl.engines.optimum import Compiled, compile_optimum
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.program import Equilibrium, Solution, Status
@@ -30,7 +30,7 @@ class Complementarity:
     """The compiled programme of a game, and points that meet its conditions."""
 
     program: Equilibrium
-    engine: object = field(init=False)
+    engine: Compiled = field(init=False)
 
     def __post_init__(self) -> None:
         self.engine = compile_optimum(self.program.conditions)
@@ -47,7 +47,7 @@ class Complementarity:
             values = {v.name: np.full(v.quantity.shape, start) for v in conditions.variables}
             rows = {c.name: np.zeros(c.shape) for c in conditions.constraints}
             first = Solution(Status.FAILED, "", np.nan, values, rows, {}, {}, 0, "")
-            found = self.engine.solve(self.nobody, first)  # type: ignore[attr-defined]
+            found = self.engine.solve(self.nobody, first)
             if found.values and all(np.isfinite(x).all() for x in found.values.values()):
                 refined = self._refined(found.values)
                 yield {v.name: refined[v.name] for v in self.program.variables}
@@ -58,9 +58,7 @@ class Complementarity:
     def _refined(self, values: Mapping[str, Array]) -> dict[str, Array]:
         conditions = self.program.conditions
         z = np.concatenate([np.ravel(values[v.name]) for v in conditions.variables])
-        lower = np.concatenate(
-            [np.ravel(evaluate(v.lower, conditions.data, v.letters)) for v in conditions.variables]
-        )
+        lower = np.concatenate([np.ravel(evaluate(v.lower, conditions.data, v.letters)) for v in conditions.variables])
         best, error = z, self._error(z, lower)
         for _ in range(ROUNDS):
             with np.errstate(all="ignore"):
@@ -74,9 +72,11 @@ class Complementarity:
                 whole = np.where(free, 0.0, lower)
                 whole[free] = part
                 with np.errstate(all="ignore"):
-                    return np.nan_to_num(self._forces(whole)[free], nan=1e6, posinf=1e6, neginf=-1e6)
+                    return np.asarray(np.nan_to_num(self._forces(whole)[free], nan=1e6, posinf=1e6, neginf=-1e6))
 
-            solved = least_squares(equations, z[free], x_scale=np.maximum(np.abs(z[free]), 1e-8), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+            solved = least_squares(
+                equations, z[free], x_scale=np.maximum(np.abs(z[free]), 1e-8), xtol=1e-15, ftol=1e-15, gtol=1e-15
+            )
             z = np.where(free, 0.0, lower)
             z[free] = np.maximum(solved.x, lower[free])
             there = self._error(z, lower)
@@ -102,7 +102,9 @@ class Complementarity:
         rows = {c.name: c for c in conditions.constraints}
         parts = []
         for v in conditions.variables:
-            row = rows[v.name.removeprefix("price of ")] if v.name.startswith("price of ") else rows[f"pull on {v.name}"]
+            row = (
+                rows[v.name.removeprefix("price of ")] if v.name.startswith("price of ") else rows[f"pull on {v.name}"]
+            )
             gap = evaluate(row.left - row.right, known, row.letters)
             parts.append(np.ravel(-gap if row.relation == "<=" else gap))
         return np.concatenate(parts)

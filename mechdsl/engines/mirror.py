@@ -11,19 +11,20 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import sympy as sp
 
+from mechdsl.engines.conditions import Mask
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.program import Constraint, Equilibrium
 
 __all__ = ["descend"]
 
-STEPS = 20_000
+STEPS = 5_000
 STILL = 1e-14  # slope of everyone, relative to its terms, at which it has ended
 VANISHED = 1e-200  # a choice below this is none
 STARTS = (1.0, 1e-3, 1e3)
 
 
-def descend(program: Equilibrium, known: Mapping[Quantity, Array], active: Array) -> Iterator[dict[str, Array]]:
+def descend(program: Equilibrium, known: Mapping[Quantity, Array], active: Mask) -> Iterator[dict[str, Array]]:
     """Where it comes to rest, from several points: values by name, 0 for those who are not active.
 
     Args:
@@ -33,16 +34,14 @@ def descend(program: Equilibrium, known: Mapping[Quantity, Array], active: Array
     """
     variable = program.variables[0]
     pull = next(c for c in program.conditions.constraints if c.name == f"pull on {variable.quantity.name}")
-    for start in STARTS:
+    for start in STARTS[:1] if program.aggregate and program.aggregate.unique else STARTS:
         x = np.where(active, start, 0.0)
         rest = _rest(pull, variable.quantity, known, x, active)
         if rest is not None:
             yield {variable.name: rest}
 
 
-def _rest(
-    pull: Constraint, choice: Quantity, known: Mapping[Quantity, Array], x: Array, active: Array
-) -> Array | None:
+def _rest(pull: Constraint, choice: Quantity, known: Mapping[Quantity, Array], x: Array, active: Mask) -> Array | None:
     """Where steps `x exp(step * slope / size of its terms)` end; each player's step shrinks when it turns back."""
     terms = sp.Add.make_args(-pull.left)
     step, previous = np.full(x.shape, 0.5), np.zeros(x.shape)

@@ -18,6 +18,7 @@ import sympy as sp
 
 from mechdsl.engines.aggregate import profiles
 from mechdsl.engines.complementarity import Complementarity
+from mechdsl.engines.conditions import Mask
 from mechdsl.engines.mirror import descend
 from mechdsl.engines.replies import gains, payoffs
 from mechdsl.errors import UsageError, did_you_mean
@@ -41,7 +42,7 @@ def compile_game(program: Equilibrium, method: str | None = None) -> Game:
     """
     if method is not None and method not in METHODS:
         raise UsageError(f"there is no method '{method}'. {did_you_mean(method, METHODS)}")
-    if self.method == "mirror" and not game_of_one(program):
+    if method == "mirror" and not game_of_one(program):
         raise UsageError("mirror descent is for contests with one choice a player, bounded by 0 alone")
     return Game(program, method or METHODS[0])
 
@@ -102,7 +103,14 @@ class Game:
         if kept:
             count = "One equilibrium" if len(kept) == 1 else f"{len(kept)} equilibria"
             more = "there is no other" if unique else "others cannot be excluded"
-            return Status.OPTIMAL, f"{count} found, {more}: no player gains by any other choice.", tuple(kept), nearest, unique, searched
+            return (
+                Status.OPTIMAL,
+                f"{count} found, {more}: no player gains by any other choice.",
+                tuple(kept),
+                nearest,
+                unique,
+                searched,
+            )
         regret = nearest.regret if nearest is not None else float("inf")
         message = f"No equilibrium was found: in the best of the profiles looked at, a player still gains {regret:.6g}."
         return Status.NO_EQUILIBRIUM, message, (), nearest, False, searched
@@ -113,20 +121,20 @@ class Game:
 
     def stakes(self, profile: Profile) -> float:
         """What is at stake in a profile where nobody gets anything: what a player could get."""
-        return 0.0 if np.any(profile.payoffs != 0) else float(1e-4)
+        return 0.0 if np.any(profile.payoffs != 0) else 1e-4
 
     # ------------------------------------------------------------------------------------------------- candidates
 
     def _candidates(self) -> Iterator[tuple[Profile, bool]]:
-        nobody = np.zeros(self.players, dtype=bool)
-        for adopters in self._sets() if self.program.option is not None else iter([nobody]):
+        nobody: Mask = np.zeros(self.players, dtype=np.bool_)
+        for adopters in self._sets() if self.program.option is not None else (nobody,):
             for values, way in self._among(adopters):
                 found, bounded = gains(self.program, values, adopters)
                 gets = payoffs(self.program, values, adopters)
                 if np.isfinite(gets).all() and np.isfinite(found).all():
                     yield Profile(values, adopters, gets, found, way), bounded
 
-    def _among(self, adopters: Array) -> Iterator[tuple[Mapping[str, Array], str]]:
+    def _among(self, adopters: Mask) -> Iterator[tuple[Mapping[str, Array], str]]:
         """Profiles that meet the first-order conditions of those who do not take the option."""
         program = self.program
         known = {**program.data, program.adopters: np.asarray(float(adopters.sum()))}
@@ -143,7 +151,7 @@ class Game:
             least = {v.name: np.array(evaluate(v.lower, program.data, v.letters)) for v in program.variables}
             yield least, "everyone at the least"
 
-    def _sets(self) -> Iterator[Array]:
+    def _sets(self) -> Iterator[Mask]:
         """Sets of adopters: all of them up to equal players where there are few, else those near a threshold."""
         order, kinds = self._strength()
         n = self.players

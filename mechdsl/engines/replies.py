@@ -1,18 +1,19 @@
 """Best replies: what each player could get by another choice, everyone else's being given.
 
-One choice a player is searched over its whole range at once for all players, on a grid in logarithms refined by golden
-section; several choices a player by SLSQP from several points. Payoffs are evaluated as they are stated, never through
+One choice a player is searched over its whole range at once for all players, on a grid in logarithms, then on finer
+ones; several choices a player by SLSQP from several points. Payoffs are evaluated as they are stated, never through
 first-order conditions, so whatever finds a profile, this can refute it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
 
+from mechdsl.engines.conditions import Mask
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.program import Equilibrium
@@ -22,8 +23,8 @@ __all__ = ["Reply", "best_replies", "gains", "payoffs"]
 GRID = 241  # points of the first look at a player's range
 DECADES = 30  # below the largest choice, that it covers
 REACH = 1e30  # beyond which payoffs that still rise are said to have no maximum
-GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
-SECTIONS = 70  # of the golden section: more than the digits there are
+PARTS = 20  # an interval is cut into, each time keeping the two around the best point
+ROUNDS = 12  # of that: a factor of 10 each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +36,7 @@ class Reply:
     bounded: bool = True
 
 
-def payoffs(game: Equilibrium, values: Mapping[str, Array], adopters: Array) -> Array:
+def payoffs(game: Equilibrium, values: Mapping[str, Array], adopters: Mask) -> Array:
     """(players,) what everyone gets."""
     known = _known(game, values, float(np.sum(adopters)))
     human = evaluate(game.payoff, known, (game.player,))
@@ -44,7 +45,7 @@ def payoffs(game: Equilibrium, values: Mapping[str, Array], adopters: Array) -> 
     return np.where(adopters, evaluate(game.option, known, (game.player,)), human)
 
 
-def gains(game: Equilibrium, values: Mapping[str, Array], adopters: Array) -> tuple[Array, bool]:
+def gains(game: Equilibrium, values: Mapping[str, Array], adopters: Mask) -> tuple[Array, bool]:
     """(players,) what each could gain by its best reply, the option included; and whether payoffs have maxima."""
     here = payoffs(game, values, adopters)
     count = float(np.sum(adopters))
@@ -100,20 +101,22 @@ def _scalar(game: Equilibrium, known: dict[Quantity, Array]) -> Reply:
     a, b = grid[np.maximum(at - 1, 0), columns], grid[np.minimum(at + 1, GRID - 1), columns]
     choice, value = _section(payoff, a, b)
     near = known[variable.quantity]
-    for x in (grid[at, columns], near, *_section(payoff, np.maximum(lower, 0.9 * near), np.minimum(top, 1.1 * near))[:1]):
+    for x in (
+        grid[at, columns],
+        near,
+        *_section(payoff, np.maximum(lower, 0.9 * near), np.minimum(top, 1.1 * near))[:1],
+    ):
         there = payoff(x)
         choice, value = np.where(there > value, x, choice), np.maximum(value, there)
     return Reply(choice, value, bounded)
 
 
-def _top(payoff: object, x: Array, lower: Array, upper: Array) -> tuple[Array, bool]:
+def _top(payoff: Callable[[Array], Array], x: Array, lower: Array, upper: Array) -> tuple[Array, bool]:
     """A choice beyond which payoffs fall, for every player; and whether there is one for all."""
-    evaluate_at = payoff
-    assert callable(evaluate_at)
     top = np.minimum(np.maximum(lower + 1.0, 10.0 * x.max(initial=1.0)), upper)
     while True:
         ladder = np.stack([np.minimum(top * factor, upper) for factor in (0.1, 1.0, 10.0, 100.0)])
-        value = evaluate_at(ladder)
+        value = payoff(ladder)
         rising = (value[1:].max(axis=0) > value[0]) & (top < upper)
         if not rising.any():
             return top, True
@@ -122,20 +125,19 @@ def _top(payoff: object, x: Array, lower: Array, upper: Array) -> tuple[Array, b
         top = np.where(rising, np.minimum(top * 100.0, upper), top)
 
 
-def _section(payoff: object, a: Array, b: Array) -> tuple[Array, Array]:
-    """Golden section between `a` and `b`, for every player at once."""
-    assert callable(payoff)
-    left, right = b - GOLDEN * (b - a), a + GOLDEN * (b - a)
-    low, high = payoff(left), payoff(right)
-    for _ in range(SECTIONS):
-        better = low >= high
-        a, b = np.where(better, a, left), np.where(better, right, b)
-        kept, value = np.where(better, left, right), np.where(better, low, high)
-        fresh = np.where(better, b - GOLDEN * (b - a), a + GOLDEN * (b - a))
-        there = payoff(fresh)
-        left, right = np.where(better, fresh, kept), np.where(better, kept, fresh)
-        low, high = np.where(better, there, value), np.where(better, value, there)
-    return np.where(low >= high, left, right), np.maximum(low, high)
+def _section(payoff: Callable[[Array], Array], a: Array, b: Array) -> tuple[Array, Array]:
+    """The best point between `a` and `b`, for every player at once, by ever finer grids."""
+    columns = np.arange(len(a))
+    weights = np.linspace(0.0, 1.0, PARTS + 1)[:, None]
+    choice, value = a, payoff(a)
+    for _ in range(ROUNDS):
+        grid = a + weights * (b - a)
+        table = payoff(grid)
+        at = np.argmax(table, axis=0)
+        better = table[at, columns] > value
+        choice, value = np.where(better, grid[at, columns], choice), np.maximum(value, table[at, columns])
+        a, b = grid[np.maximum(at - 1, 0), columns], grid[np.minimum(at + 1, PARTS), columns]
+    return choice, value
 
 
 # ------------------------------------------------------------------------------------------------- several choices
@@ -187,7 +189,7 @@ def _several(game: Equilibrium, known: dict[Quantity, Array]) -> Reply:
                     lambda x, i=i, scale=scale: -payoff(i, np.clip(x, lower[i], upper[i])) / scale,
                     first,
                     method="SLSQP",
-                    bounds=list(zip(lower[i], np.where(np.isinf(upper[i]), None, upper[i]), strict=True)),  # type: ignore[arg-type]
+                    bounds=list(zip(lower[i], np.where(np.isinf(upper[i]), None, upper[i]), strict=True)),
                     constraints=limits,
                     options={"maxiter": 200, "ftol": 1e-14},
                 )

@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Program
+from mechdsl.program import Program, as_optimum
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
@@ -25,7 +25,7 @@ def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program."""
     from mechdsl.engines.pyomo_model import pyomo_script
 
-    return pyomo_script(program, parameters)
+    return pyomo_script(as_optimum(program), parameters)
 
 
 def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
@@ -34,12 +34,13 @@ def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "programme.nl"
-        write_nl(program, parameters, path)
+        write_nl(as_optimum(program), parameters, path)
         return path.read_text(encoding="utf-8")
 
 
 def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> dict[str, Any]:
     """The programme as JSON: formulas in the notation of the language, data and open parameters by label."""
+    program = as_optimum(program)
     return {
         "sense": program.sense,
         "objective": _formula(program.objective),

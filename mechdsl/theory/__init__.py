@@ -5,7 +5,7 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
-from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit
+from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
@@ -33,6 +33,7 @@ __all__ = [
     "contest_game",
     "contest_misfit",
     "contest_outcome",
+    "contest_parameters",
     "cost_payment_step",
     "curvature",
     "direct_checks",

@@ -1,7 +1,8 @@
 """Contests: from who is paid by share to payoffs, own slopes that pass through the aggregate, and what is to be solved.
 
 A contract `contest(prize, rival | option, score)` divides a prize by scores. Payoffs are written from it as stated; a
-player's own slope counts its effect on prize, rivals and everyone's total. Source: Yao, Li, Nekipelov, Wang & Xu (2024).
+player's own slope counts its effect on prize, rivals and everyone's total. Source: Yao, Li, Nekipelov, Wang & Xu
+(2024).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.errors import InternalError
@@ -30,7 +32,17 @@ from mechdsl.formula import (
 from mechdsl.market import Choice, Contract, Layer, Market
 from mechdsl.program import Aggregate, Constraint, Equilibrium, Optimum, Variable
 
-__all__ = ["CONTEST_WORDS", "Contest", "Prize", "contest", "contest_game", "contest_misfit", "own_slope", "smooth_payoff"]
+__all__ = [
+    "CONTEST_WORDS",
+    "Contest",
+    "Prize",
+    "contest",
+    "contest_game",
+    "contest_misfit",
+    "contest_parameters",
+    "own_slope",
+    "smooth_payoff",
+]
 
 CONTEST_WORDS = {"contest": ("prize", "rival", "option", "score")}
 """The arguments of a `contest` contract."""
@@ -85,8 +97,8 @@ def contest_misfit(market: Market) -> str | None:
         return found
     if found.has_option and _aggregate(found, market) is None:
         return (
-            "with an option, the score must be each player's one choice, costs must not depend on others, and prize and "
-            "option must depend on the choices through their sum alone"
+            "with an option, the score must be each player's one choice, costs must not depend on others, and prize "
+            "and option must depend on the choices through their sum alone"
         )
     try:
         _deviation(_payoff(found), found)
@@ -114,19 +126,10 @@ def _read(market: Market) -> Contest | str:
     layer = market.layer(market.contracts[0].provider)
     if len(layer.letters) != 1:
         return f"the players must be a layer with one index, as creator[i]; '{layer.name}' is not"
-    choices = market.choices_of(layer.name)
-    if not choices:
-        return f"layer '{layer.name}' chooses nothing"
-    if len(choices) != len(market.choices):
-        return f"only '{layer.name}' may choose in a contest"
-    if market.types:
-        return "types in a contest are known: give their values as a param"
-    stated = layer.letters[0]
-    for choice in choices:
-        if not choice.declaration.letters or choice.declaration.letters[0].index_set != stated.index_set:
-            return f"'{choice.quantity.name}' must have the players' index first, as {choice.quantity.name}[{stated}]"
-        if choice.lower is -sp.oo:
-            return f"'{choice.quantity.name}' needs a lower bound, as `choose {choice.quantity.name} >= 0`"
+    stated, choices = layer.letters[0], market.choices_of(layer.name)
+    misfit = _choice_misfit(market, layer, choices)
+    if misfit is not None:
+        return misfit
     named = {a.name for d in market.declarations.values() for a in d.letters} | {stated.name}
     other = _spare(stated, named)
     prizes = []
@@ -137,12 +140,30 @@ def _read(market: Market) -> Contest | str:
         prizes.append(made)
     constraints = []
     for constraint in market.constraints:
-        if not constraint.letters or constraint.letters[0].index_set != stated.index_set:
-            return f"constraint '{constraint.name}' must be each player's own, as constraint {constraint.name}[{stated}]"
+        if not constraint.letters or constraint.letters[0].index_set.name != stated.index_set.name:
+            return (
+                f"constraint '{constraint.name}' must be each player's own, as constraint {constraint.name}[{stated}]"
+            )
         constraints.append(_own(constraint, stated, other))
     cost, value = (_rebound(e, stated, other) for e in (layer.cost, layer.value))
     adopters = Quantity("adopters", (), "open", _POSITIVE)
     return Contest(stated, layer, cost, value, choices, tuple(prizes), tuple(constraints), adopters)
+
+
+def _choice_misfit(market: Market, layer: Layer, choices: tuple[Choice, ...]) -> str | None:
+    if not choices:
+        return f"layer '{layer.name}' chooses nothing"
+    if len(choices) != len(market.choices):
+        return f"only '{layer.name}' may choose in a contest"
+    if market.types:
+        return "types in a contest are known: give their values as a param"
+    stated = layer.letters[0]
+    for choice in choices:
+        if not choice.declaration.letters or choice.declaration.letters[0].index_set.name != stated.index_set.name:
+            return f"'{choice.quantity.name}' must have the players' index first, as {choice.quantity.name}[{stated}]"
+        if choice.lower is -sp.oo:
+            return f"'{choice.quantity.name}' needs a lower bound, as `choose {choice.quantity.name} >= 0`"
+    return None
 
 
 def _prize(contract: Contract, choices: tuple[Choice, ...], player: Letter, other: Letter) -> Prize | str:
@@ -176,7 +197,8 @@ def _own(constraint: Constraint, player: Letter, other: Letter) -> Constraint:
     letters = (player, *constraint.letters[1:])
     renamed = {constraint.letters[0]: player}
     left, right, where = (
-        rename_letters(_rebound(e, player, other), renamed) for e in (constraint.left, constraint.right, constraint.where)
+        rename_letters(_rebound(e, player, other), renamed)
+        for e in (constraint.left, constraint.right, constraint.where)
     )
     return Constraint(constraint.name, letters, left, constraint.relation, right, where, constraint.doc)
 
@@ -261,7 +283,7 @@ def _deviation(
                 raise _Entangled(f"payoffs may depend on other players through sums alone, not on {node}")
             return Entry(mine[node.quantity], *node.indices)
         if isinstance(node, IndexSum | IndexProduct):
-            over = [a for a in node.letters if a.index_set == game.player.index_set]
+            over = [a for a in node.letters if a.index_set.name == game.player.index_set.name]
             if not over or not set(mine) & quantities(node):
                 body, where = replaced(node.body), node.where
                 return type(node)(body, node.letters, where)
@@ -322,6 +344,12 @@ def contest_game(market: Market) -> Equilibrium:
 
 def _variable(choice: Choice) -> Variable:
     return Variable(choice.quantity, choice.declaration.letters, choice.lower, choice.upper, choice.declaration.doc)
+
+
+def contest_parameters(market: Market) -> dict[Quantity, Array]:
+    """Nobody takes the option: the open parameter of the conditions as they are exported."""
+    game = contest(market)
+    return {game.adopters: np.zeros(())} if game.has_option else {}
 
 
 def own_slope(game: Contest, choice: Choice) -> tuple[sp.Expr, tuple[Letter, ...]]:
@@ -423,8 +451,8 @@ def _concave_powers(reciprocal: sp.Expr, total: Quantity, data: Mapping[Quantity
     """Whether `1 / gain` is a sum of `a S^e` with a >= 0 and e in [0, 1]; None where it is no such sum.
 
     Then `g' <= 0` and `2 g' + S g'' <= 0`: payoffs are concave in the own choice, and every player's share falls as S
-    grows. Source: ours; with weights `v_e = a S^e / h`, `S^2 (2 g' + S g'') / (S g) = -m + 2 m^2 - sum v_e e^2 <= -m (1 - m)`
-    for `m = sum v_e e`. Numbers: tests/test_contest.py.
+    grows. Source: ours; with `h = 1/g`, weights `v_e = a S^e / h` and `m = sum v_e e`,
+    `S (2 g' + S g'') / g = -m + 2 m^2 - sum v_e e^2 <= -m (1 - m)`. Numbers: tests/test_contest.py.
     """
     positive = sp.Dummy(positive=True)
     terms = sp.Add.make_args(sp.powsimp(sp.expand(sp.powsimp(reciprocal.xreplace({total: positive})))))
@@ -435,7 +463,7 @@ def _concave_powers(reciprocal: sp.Expr, total: Quantity, data: Mapping[Quantity
             return None
         known = {q for e in (coefficient, exponent) for q in quantities(e)}
         if not known <= set(data):
-            coefficient, known = coefficient.subs({q: 1 for q in known - set(data)}), known & set(data)
+            coefficient, known = coefficient.subs(dict.fromkeys(known - set(data), 1)), known & set(data)
         values = {q: data[q] for q in known}
         e, a = float(evaluate(exponent, values)), float(evaluate(coefficient, values))
         if not (a >= 0 and -1e-12 <= e <= 1 + 1e-12):
@@ -443,7 +471,7 @@ def _concave_powers(reciprocal: sp.Expr, total: Quantity, data: Mapping[Quantity
     return True
 
 
-def attention(game: Contest, values: Mapping[Quantity, Array], adopters: Array) -> tuple[Array, Array]:
+def attention(game: Contest, values: Mapping[Quantity, Array], adopters: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
     """What the players get of all prizes, and what those who take the option get; both (players,).
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from mechdsl.accounting import constraint_slack, settle, stated_values
@@ -25,7 +26,7 @@ AFRESH = 24  # players up to which every best reply is solved again, one evaluat
 
 def equilibria(mechanism: Mechanism) -> Equilibria:
     """Every equilibrium found; worked out once."""
-    found: Equilibria = mechanism.keep("equilibria", lambda: mechanism.engine.solve())
+    found: Equilibria = mechanism.keep("equilibria", mechanism.engine.solve)
     return found
 
 
@@ -111,13 +112,13 @@ def _scalar(game: Contest) -> bool:
 
 
 def _afresh(mechanism: Mechanism, report: Report, profile: Profile) -> tuple[float, str]:
-    """Every player's best reply once more, by another search, from the prize as it is shared out and the stated cost."""
+    """Every player's best reply once more, by another search, from the prize as shared out and the stated cost."""
     market, game = mechanism.market, contest(mechanism.market)
     name = str(game.choices[0].quantity.name)
     x = np.asarray(profile.values[name])
     worst, who = 0.0, "No player gains by any other choice."
 
-    def utility(i: int, own: float, adopters: Array) -> float:
+    def utility(i: int, own: float, adopters: npt.NDArray[np.bool_]) -> float:
         moved = np.array(x)
         moved[i] = own
         values = stated_values(market, report, {name: moved})

@@ -18,10 +18,10 @@ SOURCE = "Yao, Li, Nekipelov, Wang & Xu (2024)"
 def contest_derivation(market: Market, title: str) -> Derivation:
     """Payoff, option, first-order conditions, aggregate, uniqueness, equilibrium."""
     game, posed = contest(market), contest_game(market)
-    steps = [_payoff_step(game), *_option_steps(game, posed), *_first_order_steps(game)]
+    steps = [_payoff_step(game), *_option_steps(posed), *_first_order_steps(game)]
     if posed.aggregate is not None:
-        steps += [_aggregate_step(game, posed), _uniqueness_step(game, posed)]
-    return Derivation(title, (*steps, _equilibrium_step(game, posed)))
+        steps += [_aggregate_step(game, posed), _uniqueness_step(posed)]
+    return Derivation(title, (*steps, _equilibrium_step(posed)))
 
 
 def _payoff_step(game: Contest) -> Step:
@@ -35,7 +35,7 @@ def _payoff_step(game: Contest) -> Step:
     )
 
 
-def _option_steps(game: Contest, posed: Equilibrium) -> tuple[Step, ...]:
+def _option_steps(posed: Equilibrium) -> tuple[Step, ...]:
     if posed.option is None:
         return ()
     because = (
@@ -72,29 +72,31 @@ def _aggregate_step(game: Contest, posed: Equilibrium) -> Step:
     return Step(
         "aggregate",
         a.gain,
-        "Others matter through the sum S of all choices alone: the payoff is g(S) times the own choice, less cost. At a "
-        "given S each condition has one unknown; the answers must add up to S: one equation in one number.",
+        "Others matter through the sum S of all choices alone: the payoff is g(S) times the own choice, less cost. "
+        "At a given S each condition has one unknown; the answers must add up to S: one equation in one number.",
         f"{SOURCE}; Selten (1970) for games played through an aggregate",
         (("slope of g", a.slope), ("each player", condition), ("all together", whole)),
     )
 
 
-def _uniqueness_step(game: Contest, posed: Equilibrium) -> Step:
+def _uniqueness_step(posed: Equilibrium) -> Step:
     assert posed.aggregate is not None
     a = posed.aggregate
     condition = sp.Le(2 * a.slope + a.total * a.bend, 0, evaluate=False)
     words = {
-        True: "1/g is a sum of powers of S with exponents between 0 and 1 here, so both hold: payoffs are concave in the "
-        "own choice, first-order conditions suffice, shares fall as S grows, and there is one equilibrium for given "
-        "adopters.",
-        False: "1/g has a power of S outside [0, 1] here: first-order conditions do not suffice and there may be several "
-        "equilibria, or only the one where nobody chooses anything. Every one reported has passed its deviation test.",
+        True: "1/g is a sum of powers of S with exponents between 0 and 1, so both hold: payoffs are concave in "
+        "the own choice, first-order conditions suffice, shares fall as S grows, and there is one equilibrium for "
+        "given adopters.",
+        False: "1/g has a power of S outside [0, 1] here: first-order conditions do not suffice and there may be "
+        "several equilibria, or only the one where nobody chooses anything. Every one reported has passed "
+        "its deviation test.",
         None: "It is not decided from the form of g here: several equilibria are looked for, each tested.",
     }[a.unique]
     return Step(
         "uniqueness",
         condition,
-        f"Where $g' \\le 0$ and $2g' + S g'' \\le 0$ at every S and costs are convex, there is one equilibrium. {words}",
+        f"Where $g' \\le 0$ and $2g' + S g'' \\le 0$ at every S and costs are convex, there is one "
+        f"equilibrium. {words}",
         "ours: tests/test_contest.py",
         (("g falls", sp.Le(a.slope, 0, evaluate=False)),),
         proved=a.unique,
@@ -102,8 +104,7 @@ def _uniqueness_step(game: Contest, posed: Equilibrium) -> Step:
     )
 
 
-def _equilibrium_step(game: Contest, posed: Equilibrium) -> Step:
-    del game
+def _equilibrium_step(posed: Equilibrium) -> Step:
     way = (
         "The root of the sum in S gives the candidates"
         if posed.aggregate is not None
