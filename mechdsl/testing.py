@@ -145,24 +145,43 @@ def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, e
 
 
 def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """No provider gains from a misreport, asking `recover` at the lie and stated costs at the truth."""
+    """No provider gains from a misreport, asking `recover` at the lie and stated costs at the truth.
+
+    Where a layer represents the providers, the gain is all of theirs together.
+    """
     del example
     market = mechanism.market
     money = 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values())
     for private in market.types:
         layer = market.layer(private.layer)
+        union = next((y for y in market.layers if y.represents == layer.name), None)
         for place, law in zip(np.ndindex(*private.quantity.shape), private.distributions, strict=True):
             for misreport in np.linspace(law.lower, law.upper, 5):
                 table = np.array(report[private.quantity], dtype=float)
                 table[place] = misreport
                 lie = mechanism.structure.recover(mechanism, {**report, private.quantity: table})
-                if lie.status is not Status.OPTIMAL or layer.name not in lie.payments:
+                if lie.status is not Status.OPTIMAL:
                     continue
-                values = stated_values(market, report, lie.allocation)
-                utility = lie.payments[layer.name] + evaluate(layer.value - layer.cost, values, layer.letters)
-                gain = float(utility[place] - outcome.utilities[layer.name][place])
+                if union is not None:
+                    gain = _kept(market, report, lie, (union, layer)) - sum(
+                        float(np.sum(outcome.utilities[y.name])) for y in (union, layer)
+                    )
+                elif layer.name in lie.payments:
+                    values = stated_values(market, report, lie.allocation)
+                    utility = lie.payments[layer.name] + evaluate(layer.value - layer.cost, values, layer.letters)
+                    gain = float(utility[place] - outcome.utilities[layer.name][place])
+                else:
+                    continue
                 if gain > TOLERANCE * money:
-                    yield f"{layer.name} {place} gains {gain:.3g} by reporting {misreport:.6g}"
+                    who = f"{layer.name} {place}" if union is None else union.name
+                    yield f"{who} gains {gain:.3g} by reporting {misreport:.6g} for {private.name} {place}"
+
+
+def _kept(market: Market, report: Report, lie: Outcome, layers: tuple[Layer, ...]) -> float:
+    """What the contract leaves these layers together at a lie: payments less costs, as stated, at the true types."""
+    values = stated_values(market, report, lie.allocation)
+    worth = sum(float(np.sum(evaluate(y.value - y.cost, values, y.letters))) for y in layers)
+    return worth + sum(float(np.sum(lie.payments[y.name])) for y in layers if y.represents is not None)
 
 
 def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:

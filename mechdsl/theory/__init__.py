@@ -18,6 +18,14 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
+from mechdsl.theory.union import (
+    union_checks,
+    union_misfit,
+    union_outcome,
+    union_participation_step,
+    union_payment_step,
+    union_truthtelling_step,
+)
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
@@ -41,6 +49,12 @@ __all__ = [
     "reported_types",
     "transformed_demand_step",
     "truthtelling_step",
+    "union_checks",
+    "union_misfit",
+    "union_outcome",
+    "union_participation_step",
+    "union_payment_step",
+    "union_truthtelling_step",
     "virtual_cost_of",
     "virtual_cost_step",
     "virtual_costs",
