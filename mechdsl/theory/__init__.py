@@ -18,6 +18,7 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
+from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
 from mechdsl.theory.union import (
     union_checks,
     union_misfit,
@@ -36,6 +37,7 @@ __all__ = [
     "direct_checks",
     "direct_misfit",
     "direct_outcome",
+    "direct_sample",
     "envelope_payments",
     "envelope_step",
     "is_convex_program",
@@ -47,6 +49,7 @@ __all__ = [
     "pointwise_step",
     "private_cost",
     "reported_types",
+    "sampled_one_by_one",
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
