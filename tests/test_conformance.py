@@ -109,7 +109,7 @@ MUTANTS = {
             WELFARE.recover(m, r), allocation={n: 1.01 * x for n, x in WELFARE.recover(m, r).allocation.items()}
         ),
     ),
-    "a union paid its cost": repaid(UNION, lambda m, r, o: {"union": np.sum(o.costs["member"])}),
+    "a union paid its cost": repaid(UNION, lambda m, r, o: {"union": np.asarray(np.sum(o.costs["member"]))}),
     "a union paid too much": repaid(UNION, lambda m, r, o: {n: p + 0.1 for n, p in o.payments.items()}),
     "a union's allocation that is not the programme's": replace(
         UNION,
