@@ -8,7 +8,6 @@ written; the other is the same with the goods exchanged. All functions take many
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -32,24 +31,26 @@ def panels(law: Distribution) -> Array:
     return np.unique(np.concatenate([[law.lower], inside, [law.upper]]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Side:
     """Lines `first = pi + slope * second`: types beyond them, `first` dearer, take the step.
 
     Args:
         first, second: the cost laws of the two goods.
+        ends: of their quadrature panels.
     """
 
     first: Distribution
     second: Distribution
+    ends: tuple[Array, Array]
 
-    @cached_property
-    def _ends(self) -> tuple[Array, Array]:
-        return panels(self.first), panels(self.second)
+    @classmethod
+    def of(cls, first: Distribution, second: Distribution) -> Side:
+        return cls(first, second, (panels(first), panels(second)))
 
     def nodes(self, slope: Array, price: Array) -> tuple[Array, Array]:
         """Values of the second cost and weights (its probability included), a row for each line: `(n, m)`."""
-        first, second = self._ends
+        first, second = self.ends
         rows = len(slope)
         if self.second.is_point:
             return np.full((rows, 1), self.second.lower), np.ones((rows, 1))
@@ -135,7 +136,7 @@ def _roots(function: object, a: Array, b: Array, fa: Array, fb: Array) -> Array:
     return best
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sides:
     """Both sides of the menu: steps towards good 2 (`a`, slopes kappa) and towards good 1 (`b`, slopes 1/kappa)."""
 
@@ -144,7 +145,7 @@ class Sides:
 
     @classmethod
     def of(cls, first: Distribution, second: Distribution) -> Sides:
-        return cls(Side(first, second), Side(second, first))
+        return cls(Side.of(first, second), Side.of(second, first))
 
 
 def branch_point(sides: Sides) -> float:
@@ -160,7 +161,7 @@ def branch_point(sides: Sides) -> float:
         kappa = np.exp(u)
         a = float(sides.a.best(np.array([kappa]))[1][0])
         b = -kappa * float(sides.b.best(np.array([1 / kappa]))[1][0])
-        return (first.upper - kappa * second.upper - a - b) / (first.upper + kappa * second.upper)
+        return float((first.upper - kappa * second.upper - a - b) / (first.upper + kappa * second.upper))
 
     ratio = np.log(first.upper / second.upper)
     for reach in (1.0, 3.0, 10.0, 30.0):
