@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome
-    from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
+    from mechdsl.program import Constraint, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Result",
     "Results",
     "Solution",
+    "Stages",
     "Status",
     "Step",
     "Structure",
@@ -68,6 +69,7 @@ _HOME = {
     "Result": "api",
     "Results": "api",
     "Solution": "program",
+    "Stages": "program",
     "Status": "program",
     "Step": "derivation",
     "Structure": "structure",
