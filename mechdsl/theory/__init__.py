@@ -21,6 +21,7 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
+from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "direct_checks",
     "direct_misfit",
     "direct_outcome",
+    "direct_sample",
     "envelope_payments",
     "envelope_step",
     "is_convex_program",
@@ -51,6 +53,7 @@ __all__ = [
     "presigned_steps",
     "private_cost",
     "reported_types",
+    "sampled_one_by_one",
     "transformed_demand_step",
     "truthtelling_step",
     "virtual_cost_of",
