@@ -68,10 +68,10 @@ def purchase_misfit(market: Market, provider: Layer) -> str | None:
         return f"nothing makes {contract.payer} buy: state a demand, or a value"
     if any(q.role != "param" for q in quantities(provider.outside)):
         return f"the outside option of '{provider.name}' must be known data"
-    return _argument_misfit(contract)
+    return argument_misfit(contract)
 
 
-def _argument_misfit(contract: Contract) -> str | None:
+def argument_misfit(contract: Contract) -> str | None:
     allowed = {"payment": ("envelope", "randomized"), "information": ("private", "known")}
     for name, words in allowed.items():
         given = contract.arguments.get(name)
