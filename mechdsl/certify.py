@@ -116,14 +116,56 @@ def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, valu
     """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds."""
     fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
     entry = variable.quantity[fresh] if fresh else variable.quantity
-    with np.errstate(all="ignore"):
-        cost, cost_size = _marginal(derivative(objective, entry), values, fresh)
-        gain, gain_size = _marginal(derivative(benefit, entry), values, fresh)
+    slopes = derivative(objective, entry), derivative(benefit, entry)
     x = np.asarray(values[variable.quantity])
-    lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
-    scale = np.maximum(cost_size, gain_size)
+    relative = _one_sided(variable, _balance(slopes, values, fresh), x, values)
+    if not any(formula.has(sp.Max, sp.Min, sp.Abs, sp.Piecewise) for formula in (objective, benefit)):
+        return relative
+    return _at_kinks(variable, slopes, relative, values, fresh)
+
+
+def _at_kinks(
+    variable: Variable,
+    slopes: tuple[sp.Expr, sp.Expr],
+    relative: Array,
+    values: Mapping[Quantity, Array],
+    letters: tuple[Letter, ...],
+) -> Array:
+    """`relative`, and where a formula may have a kink: by how much the slope points down on either side of it.
+
+    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after.
+    """
+    x, found = np.asarray(values[variable.quantity], dtype=np.float64), np.array(relative)
+    for place in zip(*np.nonzero(~(relative <= STATIONARITY_TOLERANCE)), strict=True) if x.ndim else [()]:
+        step = 1e-7 * abs(float(x[place])) + 1e-12
+        sides = []
+        for way in (step, -step):
+            beside = np.array(x)
+            beside[place] += way
+            net = _balance(slopes, {**values, variable.quantity: beside}, letters)
+            sides.append(float(_one_sided(variable, net, beside, values, way)[place]))
+        found[place] = min(float(relative[place]), max(sides))
+    return found
+
+
+def _balance(
+    slopes: tuple[sp.Expr, sp.Expr], values: Mapping[Quantity, Array], letters: tuple[Letter, ...]
+) -> Array:
+    """Marginal cost less marginal benefit, relative to the larger."""
     with np.errstate(all="ignore"):
-        relative = np.where(scale > 0, (cost - gain) / scale, 0.0)
+        (cost, cost_size), (gain, gain_size) = (_marginal(slope, values, letters) for slope in slopes)
+        scale = np.maximum(cost_size, gain_size)
+        return np.where(scale > 0, (cost - gain) / scale, 0.0)
+
+
+def _one_sided(
+    variable: Variable, relative: Array, x: Array, values: Mapping[Quantity, Array], way: float = 0.0
+) -> Array:
+    """How far the balance is from 0; at a bound, and to one `way` of a kink, in the improving direction alone."""
+    lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
+    if way:
+        falling = np.maximum(-relative if way > 0 else relative, 0.0)
+        return np.where((x < lower) | (x > upper), 0.0, falling)
     improving = np.abs(relative)
     improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
     improving = np.where(x >= upper, np.maximum(relative, 0), improving)

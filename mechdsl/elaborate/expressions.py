@@ -517,13 +517,9 @@ class Resolver:
         condition = self._resolve(node.arguments[0].value, scope)
         if not self._boolean(condition, node.arguments[0].value):
             return self._placeholder()
-        if any(q.role in ("decision", "type") for q in quantities(condition)):
-            self._error(
-                "M058",
-                "the condition of an `if` depends on a decision or a type",
-                node.arguments[0].value,
-                "That is not convex in general: use max, min or abs, or separate constraints.",
-            )
+        if quantities(condition, "type"):
+            hint = "A case may turn on a decision or on data; who is of which type is known to that one alone."
+            self._error("M058", "the condition of an `if` depends on a type", node.arguments[0].value, hint)
             return self._placeholder()
         first, second = (self._resolve(a.value, scope) for a in node.arguments[1:])
         return sp.Piecewise((first, condition), (second, True))

@@ -17,8 +17,9 @@ from mechdsl.errors import InternalError
 from mechdsl.formula import Entry, Quantity, quantities, substitute
 from mechdsl.market import Layer, Market
 from mechdsl.program import Optimum
-from mechdsl.theory.curvature import is_convex_program, variables_of
+from mechdsl.theory.curvature import DATA, is_convex_program, ranges_of, variables_of
 from mechdsl.theory.private_cost import private_cost, total
+from mechdsl.theory.shape import without_cases
 
 __all__ = ["pointwise_objective", "pointwise_program", "pointwise_step"]
 
@@ -56,7 +57,20 @@ def pointwise_program(
         parameters=parameters,
         name="pointwise programme",
     )
-    return replace(program, convex=is_convex_program(program))
+    return _for_a_solver(replace(program, convex=is_convex_program(program)))
+
+
+def _for_a_solver(program: Optimum) -> Optimum:
+    """`program` with what is stated in cases of a decision as a maximum or minimum, which engines know to take apart."""
+    ranges = ranges_of(program, DATA)
+    return replace(
+        program,
+        objective=without_cases(program.objective, ranges),
+        constraints=tuple(
+            replace(c, left=without_cases(c.left, ranges), right=without_cases(c.right, ranges))
+            for c in program.constraints
+        ),
+    )
 
 
 def pointwise_objective(
