@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
-    from mechdsl.outcome import Account, Check, Outcome
+    from mechdsl.outcome import Account, Check, Outcome, Sample
     from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
@@ -35,6 +35,7 @@ __all__ = [
     "Report",
     "Result",
     "Results",
+    "Sample",
     "Solution",
     "Status",
     "Step",
@@ -67,6 +68,7 @@ _HOME = {
     "Report": "structure",
     "Result": "api",
     "Results": "api",
+    "Sample": "outcome",
     "Solution": "program",
     "Status": "program",
     "Step": "derivation",

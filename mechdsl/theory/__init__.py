@@ -18,6 +18,7 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
+from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "direct_checks",
     "direct_misfit",
     "direct_outcome",
+    "direct_sample",
     "envelope_payments",
     "envelope_step",
     "is_convex_program",
@@ -39,6 +41,7 @@ __all__ = [
     "pointwise_step",
     "private_cost",
     "reported_types",
+    "sampled_one_by_one",
     "transformed_demand_step",
     "truthtelling_step",
     "virtual_cost_of",
