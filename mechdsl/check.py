@@ -24,8 +24,10 @@ from mechdsl.formula import Quantity
 from mechdsl.market import Market, Model
 from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.program import Constraint
+from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
-from mechdsl.theory.curvature import Curvature, curvature, ranges_of
+from mechdsl.theory.change_of_variables import curvature_in_either, is_convex_in_costs
+from mechdsl.theory.curvature import Curvature, ranges_of
 from mechdsl.theory.essential import Essential, essential
 from mechdsl.theory.shape import shape
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "RegimeDiagnosis", "TypeDiagnosis", "diagnose"]
 
-_WANTED = {">=": "concave", "<=": "convex", "==": "affine"}
+_SAID = ("transformed demand", "virtual cost")  # steps of which M104 and M101 say what fails, and where
 _WIDE = 1e8  # numbers further apart than this in one param, or in a virtual cost, are worth a word
 
 
@@ -112,7 +114,7 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
 def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
     matched = match(market, registry)
     spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
-    curvatures = {c.name: curvature(c.left - c.right, market, _WANTED[c.relation]) for c in market.constraints}
+    curvatures = {c.name: curvature_in_either(market, c) for c in market.constraints}
     found = [
         *_curvature_findings(curvatures, spans),
         *(d for c in market.constraints for d in _reach(market, c, spans.get(c.name))),
@@ -123,7 +125,8 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
     derivation = matched.structure.derive(market)
     program = matched.structure.program(market, derivation)
     needed = essential(market) if _is_direct(market) else None
-    diagnosis = RegimeDiagnosis(market, matched, curvatures, program.convex, needed)
+    convex = True if _is_direct(market) and is_convex_in_costs(market) else program.convex
+    diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed)
     return diagnosis, [*found, *_failing_steps(market, derivation)]
 
 
@@ -170,10 +173,10 @@ def _curvature_findings(curvatures: Mapping[str, Curvature], spans: Mapping[str,
 
 def _failing_steps(market: Market, derivation: Derivation) -> Iterator[Diagnostic]:
     for step in derivation.steps:
-        if not step.holds:
+        if not step.holds and step.name not in _SAID:
             span = market.contracts[0].span if market.contracts else None
             message = f"in regime '{market.regime}', the step '{step.name}' does not follow"
-            yield Diagnostic("M109", message, span, step.because.replace("$", ""), "warning")
+            yield Diagnostic("M109", message, span, text_prose(step.because), "warning")
 
 
 def _reach(market: Market, constraint: Constraint, span: Span | None) -> Iterator[Diagnostic]:
