@@ -24,6 +24,7 @@ __all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 STATIONARITY_TOLERANCE = 1e-6
+_BESIDE = ((1e-7, np.inf), (1e-5, 1e-4))  # how far from a decision a kink is looked for, for what violation at most
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
 
@@ -133,24 +134,37 @@ def _at_kinks(
 ) -> Array:
     """`relative`, and where a formula may have a kink: by how much the slope points down on either side of it.
 
-    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after.
+    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after. A kink
+    where one side is level is hard to hit, so that it may be missed by a little if hardly anything is lost.
     """
     x, found = np.asarray(values[variable.quantity], dtype=np.float64), np.array(relative)
     for place in zip(*np.nonzero(~(relative <= STATIONARITY_TOLERANCE)), strict=True) if x.ndim else [()]:
-        step = 1e-7 * abs(float(x[place])) + 1e-12
-        sides = []
-        for way in (step, -step):
-            beside = np.array(x)
-            beside[place] += way
-            net = _balance(slopes, {**values, variable.quantity: beside}, letters)
-            sides.append(float(_one_sided(variable, net, beside, values, way)[place]))
-        found[place] = min(float(relative[place]), max(sides))
+        for distance, most in _BESIDE:
+            if relative[place] <= most:
+                found[place] = min(float(found[place]), _descent(variable, slopes, values, letters, place, distance))
     return found
 
 
-def _balance(
-    slopes: tuple[sp.Expr, sp.Expr], values: Mapping[Quantity, Array], letters: tuple[Letter, ...]
-) -> Array:
+def _descent(
+    variable: Variable,
+    slopes: tuple[sp.Expr, sp.Expr],
+    values: Mapping[Quantity, Array],
+    letters: tuple[Letter, ...],
+    place: tuple[int, ...],
+    distance: float,
+) -> float:
+    """How steeply the programme falls away from one decision, on the worse side of it, a little beside it."""
+    x = np.asarray(values[variable.quantity], dtype=np.float64)
+    sides = []
+    for way in (1.0, -1.0):
+        beside = np.array(x)
+        beside[place] += way * (distance * abs(float(x[place])) + 1e-12)
+        net = _balance(slopes, {**values, variable.quantity: beside}, letters)
+        sides.append(float(_one_sided(variable, net, beside, values, way)[place]))
+    return max(sides)
+
+
+def _balance(slopes: tuple[sp.Expr, sp.Expr], values: Mapping[Quantity, Array], letters: tuple[Letter, ...]) -> Array:
     """Marginal cost less marginal benefit, relative to the larger."""
     with np.errstate(all="ignore"):
         (cost, cost_size), (gain, gain_size) = (_marginal(slope, values, letters) for slope in slopes)

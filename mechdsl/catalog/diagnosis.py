@@ -133,12 +133,15 @@ DIAGNOSIS = (
         "M109",
         "a step of the theory that does not follow here",
         "The structure rests on a chain of steps, each with a condition: a cost that is convex and increasing, say. "
-        "Under this market's data and declared ranges the condition of the step could not be shown. `mechdsl inspect` shows "
-        "every step with its reason. What is solved is certified all the same, against the market as stated.",
+        "Under this market's data and declared ranges the condition of the step could not be shown. `mechdsl "
+        "inspect` shows every step with its reason. "
+        "What is solved is certified all the same, against the market as stated.",
         "Declare the ranges of the params, which is often all that is missing; or change the cost or the demand so "
         "that the condition holds. If neither is possible, go by the certificate.",
-        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * (x[k]^2 + abs(x[k] - 1) + x[k] - 1)\n}",
-        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * (x[k]^2 + max(0, 2 * x[k] - 2))\n}",
+        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n"
+        "  cost c[k] * (x[k]^2 + abs(x[k] - 1) + x[k] - 1)\n}",
+        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n"
+        "  cost c[k] * (x[k]^2 + max(0, 2 * x[k] - 2))\n}",
     ),
     Explanation(
         "M110",

@@ -176,7 +176,8 @@ def transformed_program(market: Market, weight: Quantity | None = None) -> Optim
         objective=objective,
         variables=tuple(variables),
         constraints=tuple(
-            replace(c, left=in_linear_variables(c.left, changes), right=in_linear_variables(c.right, changes)) for c in market.constraints
+            replace(c, left=in_linear_variables(c.left, changes), right=in_linear_variables(c.right, changes))
+            for c in market.constraints
         ),
         data=market.data,
         parameters=open_roles,
@@ -391,7 +392,7 @@ def _curvature_in_both(
     transformed: Constraint | None,
     changes: tuple[ChangeOfVariables, ...],
 ) -> tuple[str, bool | None, bool]:
-    """The sentence about one constraint's curvature, whether it is convex in x or in y, and whether that is proved in y."""
+    """The sentence about one constraint's curvature, whether it is convex in y, and whether that is proved."""
     wanted = {">=": "concave", "<=": "convex", "==": "affine"}[stated.relation]
     in_x = curvature(stated.left - stated.right, market, wanted)
     words = [f"in x, it {in_x.verdict}"]
@@ -411,7 +412,7 @@ def _curvature_in_both(
         words.append(f"In y, it {in_y.verdict} The programme is therefore solved in x.")
     else:
         words.append("In y it cannot be written down; the programme is solved in x.")
-    return " ".join(words), in_x.holds, False
+    return " ".join(words), in_y.holds if in_y is not None else None, False
 
 
 def _with_inverses(constraint: Constraint, changes: tuple[ChangeOfVariables, ...]) -> Constraint:

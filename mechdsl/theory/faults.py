@@ -17,7 +17,12 @@ from mechdsl.formula import quantities
 from mechdsl.market import Layer, Market
 from mechdsl.program import Optimum
 from mechdsl.theory.cases import in_cases
-from mechdsl.theory.change_of_variables import ChangeOfVariables, changes_of_variables, in_linear_variables, transformed_program
+from mechdsl.theory.change_of_variables import (
+    ChangeOfVariables,
+    changes_of_variables,
+    in_linear_variables,
+    transformed_program,
+)
 from mechdsl.theory.curvature import DATA, Curvature, curvature, fall, ranges_of
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.shape import shape
@@ -30,6 +35,9 @@ _REMEDY = {
     "<=": "Of what is at most something, each unit more must add no less than the one before: x^2, exp(x), max.",
     "==": "An equation is between sums of multiples of what is chosen; state the rest as >= or <=.",
 }
+
+_COST = "A unit more must cost no less than the one before: x^1.2, exp(x) - 1, x + x^2, max(x, 2 * x - 1)."
+_VALUE = "A unit more must be worth no more than the one before: x^0.5, log(1 + x), min(x, 3)."
 
 
 def faults(market: Market) -> tuple[Diagnostic, ...]:
@@ -92,13 +100,11 @@ def _of_layers(judge: _Judge) -> Iterator[Diagnostic]:
         for cost in (cost for cost in costs if quantities(cost, "decision")):
             found = judge.refuted(cost, "convex")
             if found is not None:
-                hint = "A unit more must cost no less than the one before: x^1.2, exp(x) - 1, x + x^2, max(x, 2 * x - 1)."
-                yield _fault(market, layer, found, "M054", f"the cost of '{layer.name}' is not convex", hint)
+                yield _fault(market, layer, found, f"the cost of '{layer.name}' is not convex", _COST)
         if quantities(layer.value, "decision"):
             found = judge.refuted(layer.value, "concave")
             if found is not None:
-                hint = "A unit more must be worth no more than the one before: x^0.5, log(1 + x), min(x, 3)."
-                yield _fault(market, layer, found, "M054", f"the value of '{layer.name}' is not concave", hint)
+                yield _fault(market, layer, found, f"the value of '{layer.name}' is not concave", _VALUE)
         if parts.type is not None:
             yield from _falling(market, layer, parts.coefficient)
 
@@ -115,10 +121,10 @@ def _falling(market: Market, layer: Layer, cost: sp.Expr) -> Iterator[Diagnostic
         yield Diagnostic("M055", f"the cost of '{layer.name}' falls where more is chosen", place, hint)
 
 
-def _fault(market: Market, layer: Layer, found: Curvature, code: str, message: str, hint: str) -> Diagnostic:
+def _fault(market: Market, layer: Layer, found: Curvature, message: str, hint: str) -> Diagnostic:
     place = market.origin(_term(found), layer.span)
     other = _case_fault(market, found, place)
-    return other or Diagnostic(code, f"{message}: {_named(found)}", place, f"{found.detail} {hint}")
+    return other or Diagnostic("M054", f"{message}: {_named(found)}", place, f"{found.detail} {hint}")
 
 
 def _case_fault(market: Market, found: Curvature, place: Span | None) -> Diagnostic | None:

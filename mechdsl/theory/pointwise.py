@@ -60,7 +60,7 @@ def pointwise_program(
 
 
 def _for_a_solver(program: Optimum) -> Optimum:
-    """`program` with what is stated in cases of a decision as a maximum or minimum, which engines know to take apart."""
+    """`program` with cases of a decision as maxima and minima, which engines know how to take apart."""
     ranges = ranges_of(program, DATA)
     return replace(
         program,

@@ -278,7 +278,7 @@ def without_cases(expression: sp.Expr, ranges: Ranges) -> sp.Expr:
 
     The same formula wherever it is shown convex or concave; what is neither stays as it is.
 
-    Source: ours, tests/test_cases_of_decisions.py.
+    Source: ours, tests/test_any_market.py.
     """
     whole = {node: _without_cases(node, ranges) for node in _outermost_cases(expression)}
     return expression.xreplace(whole) if whole else expression
@@ -305,7 +305,7 @@ def _piecewise(node: sp.Piecewise, ranges: Ranges) -> Shape:
 
 
 def _in_cases(found: Cases, ranges: Ranges) -> Shape:
-    """Convex where every case is on its stretch, none jumps, and the slope rises wherever two meet; concave likewise."""
+    """Convex where every case is, none jumps, and the slope rises wherever two meet; concave likewise."""
     parts = [shape(piece, narrowed(found, j, ranges)) for j, piece in enumerate(found.pieces)]
     whole = _sum(parts, "cases")
     starts = [piece.xreplace({found.decision: cut}) for piece, cut in zip(found.pieces, found.cuts, strict=False)]
