@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
+from mechdsl.errors import Span
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
 
@@ -65,6 +66,7 @@ class Constraint:
     right: sp.Expr
     where: sp.Basic = sp.true
     doc: str = ""
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
