@@ -74,7 +74,7 @@ def made(way: str, seed: int, number: int) -> str:
 
 
 def try_one(text: str, number: int, tally: Tally, kept: Path, seconds: float = 2.0) -> None:
-    """Examine one text within the bounds, and count what comes of it; every sixteenth is laid out, another is checked."""
+    """Examine one text within the bounds, and count what comes of it; one in 16 is laid out, another is checked."""
     start = time.process_time()
     try:
         with watched(TABLES, seconds):
