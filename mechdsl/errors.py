@@ -10,10 +10,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
+_COMPARED = 200  # known words that a wrong one is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Source:
     text: str = ""
 
     def line(self, number: int) -> str:
-        lines = self.text.splitlines()
+        lines = _lines(self.text)
         return lines[number - 1] if 1 <= number <= len(lines) else ""
 
 
@@ -98,12 +100,21 @@ class UsageError(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then what is known."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
+    likely = names
+    if len(names) > _COMPARED:  # of thousands, those of nearly the same length that begin alike
+        likely = sorted(names, key=lambda n: (abs(len(n) - len(word)), n[:1] != word[:1]))[:_COMPARED]
+    near = difflib.get_close_matches(word, likely, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
     parts = [f"Did you mean '{near[0]}'?"] if near else []
     if names:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else ".")
         parts.append(f"Known here: {shown}")
     return " ".join(parts) or "None is declared here."
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> tuple[str, ...]:
+    """Cut once for all the messages about a text."""
+    return tuple(text.splitlines())
 
 
 def _place(span: Span) -> str:
