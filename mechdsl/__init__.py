@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome, Sample
-    from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
+    from mechdsl.program import Constraint, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Results",
     "Sample",
     "Solution",
+    "Stages",
     "Status",
     "Step",
     "Structure",
@@ -70,6 +71,7 @@ _HOME = {
     "Results": "api",
     "Sample": "outcome",
     "Solution": "program",
+    "Stages": "program",
     "Status": "program",
     "Step": "derivation",
     "Structure": "structure",

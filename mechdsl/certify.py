@@ -17,7 +17,7 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSum, Letter, Quantity, derivative
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Certificate, Check, Outcome
-from mechdsl.program import Constraint, Optimum, Variable
+from mechdsl.program import Constraint, Optimum, Variable, given, optima
 from mechdsl.structure import Report
 
 __all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
@@ -67,19 +67,36 @@ def optimality(mechanism: Mechanism, report: Report) -> Iterator[Check]:
     """First-order conditions of the programme at the solution, and its duality gap where it is convex.
 
     Stationarity is relative to the larger of marginal cost and marginal benefit of each decision; at a bound only the
-    improving direction counts.
+    improving direction counts. Where there are stages, each is checked at what the others have decided.
     """
-    program = mechanism.program
-    if not isinstance(program, Optimum):
+    stages = optima(mechanism.program)
+    if not stages:
         return
     solution = mechanism.solve(report)
-    values = {**program.data, **mechanism.structure.parameters(mechanism.market, report),
-              **{v.quantity: solution.values[v.name] for v in program.variables}}  # fmt: skip
+    parameters = mechanism.structure.parameters(mechanism.market, report)
+    for stage in stages:
+        about = f": {stage.name}" if len(stages) > 1 else ""
+        values = {**stage.data, **given(stage, parameters, solution.values),
+                  **{v.quantity: solution.values[v.name] for v in stage.variables}}  # fmt: skip
+        yield from _conditions(stage, values, solution.multipliers, about)
+    if "gap" in solution.residuals:
+        yield Check(
+            "duality gap",
+            max(0.0, solution.residuals["gap"]),
+            GAP_TOLERANCE,
+            "Relative distance to a lower bound that holds for every feasible decision.",
+        )
+
+
+def _conditions(
+    program: Optimum, known: Mapping[Quantity, Array], shadow: Mapping[str, Array], about: str
+) -> Iterator[Check]:
+    """Stationarity and complementary slackness of one programme."""
     multipliers = {
         c.name: Quantity(f"multiplier of {c.name}", tuple(a.index_set for a in c.letters), "open")
         for c in program.constraints
     }
-    values |= {multipliers[n]: np.asarray(m) for n, m in solution.multipliers.items()}
+    values = {**known, **{q: np.asarray(shadow[name]) for name, q in multipliers.items()}}
     sign = 1 if program.sense == "minimize" else -1
     benefit = sp.Add(*(_priced(c, multipliers[c.name]) for c in program.constraints))
     worst, where = 0.0, ""
@@ -89,20 +106,13 @@ def optimality(mechanism: Mechanism, report: Report) -> Iterator[Check]:
         if relative[place] > worst:
             worst = float(relative[place])
             where = f"Worst at {variable.name}{_labels(variable.quantity, place)}."
-    yield Check("first-order conditions", worst, STATIONARITY_TOLERANCE, where)
+    yield Check(f"first-order conditions{about}", worst, STATIONARITY_TOLERANCE, where)
     yield Check(
-        "complementary slackness",
-        _complementarity(program, solution.multipliers, values, solution.objective),
+        f"complementary slackness{about}",
+        _complementarity(program, shadow, values, float(evaluate(program.objective, values))),
         GAP_TOLERANCE,
         "Multiplier times slack, summed, relative to the objective.",
     )
-    if "gap" in solution.residuals:
-        yield Check(
-            "duality gap",
-            max(0.0, solution.residuals["gap"]),
-            GAP_TOLERANCE,
-            "Relative distance to a lower bound that holds for every feasible decision.",
-        )
 
 
 def _priced(constraint: Constraint, multiplier: Quantity) -> sp.Expr:

@@ -17,7 +17,7 @@ import sympy as sp
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
 
-__all__ = ["Constraint", "Optimum", "Program", "Solution", "Status", "Variable"]
+__all__ = ["Constraint", "Optimum", "Program", "Solution", "Stages", "Status", "Variable", "given", "optima"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,50 @@ class Optimum:
         return "\n".join(lines)
 
 
-Program: TypeAlias = Optimum
+@dataclass(frozen=True, slots=True, eq=False)
+class Stages:
+    """Programmes decided one after another; a later one takes the decisions of those before it as given.
+
+    What an earlier stage decides a later one names among its `parameters`, by the same name. That the earlier ones know
+    how the later ones will answer is the theory's part: it is in their objectives already (backward induction).
+
+    Args:
+        stages: in the order in which they are decided; names of decisions and constraints differ between them.
+    """
+
+    stages: tuple[Optimum, ...]
+    name: str = "stages"
+
+    @property
+    def parameters(self) -> tuple[Quantity, ...]:
+        """What is given with each solve: the parameters that no earlier stage decides."""
+        decided = {v.name for stage in self.stages for v in stage.variables}
+        return tuple(q for stage in self.stages for q in stage.parameters if str(q.name) not in decided)
+
+    @property
+    def convex(self) -> bool | None:
+        """Whether every stage was shown convex."""
+        verdicts = {stage.convex for stage in self.stages}
+        return False if False in verdicts else None if None in verdicts else True
+
+    def __str__(self) -> str:
+        count = len(self.stages)
+        return "\n".join(f"stage {n} of {count}: {stage.name}\n{stage}" for n, stage in enumerate(self.stages, 1))
+
+
+Program: TypeAlias = Optimum | Stages
+
+
+def optima(program: Program) -> tuple[Optimum, ...]:
+    """The optima that a programme consists of, in the order in which they are decided; none where it is no optimum."""
+    if isinstance(program, Stages):
+        return program.stages
+    return (program,) if isinstance(program, Optimum) else ()
+
+
+def given(stage: Optimum, parameters: Mapping[Quantity, Array], decided: Mapping[str, Array]) -> dict[Quantity, Array]:
+    """Values of a stage's open parameters: those given with the solve, the others by name from what is decided."""
+    return {q: parameters[q] if q in parameters else decided[str(q.name)] for q in stage.parameters}
 
 
 class Status(enum.Enum):

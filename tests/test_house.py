@@ -47,6 +47,7 @@ LAYERS = (
     "testing",
     "check",
     "api",
+    "commands",
     "cli",
 )
 
@@ -55,12 +56,12 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "lark": ("syntax",),
     "pyomo": ("engines", "testing"),
     "cyipopt": ("engines",),
-    "rich": ("report", "cli"),
+    "rich": ("report", "commands"),
     # A stage is a function of its arguments: no clock, no dice but a seed's, no log.
-    "datetime": ("cli",),
+    "datetime": ("commands",),
     "logging": (),
     "random": (),
-    "time": ("cli", "engines"),  # a solution says how long it took
+    "time": ("commands", "engines"),  # a solution says how long it took
     # These run what they read.
     "builtins": (),
     "cloudpickle": (),

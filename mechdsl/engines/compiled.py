@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechdsl.errors import InternalError
-from mechdsl.program import Optimum, Program
+from mechdsl.program import Optimum, Program, Stages
 
 __all__ = ["compiled"]
 
@@ -20,4 +20,8 @@ def compiled(program: Program) -> Any:
         from mechdsl.engines.optimum import compile_optimum
 
         return compile_optimum(program)
+    if isinstance(program, Stages):
+        from mechdsl.engines.stages import compile_stages
+
+        return compile_stages(program)
     raise InternalError(f"no engine solves a {type(program).__name__}")

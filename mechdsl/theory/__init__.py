@@ -9,6 +9,9 @@ from mechdsl.theory.curvature import curvature, is_convex_program
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
 from mechdsl.theory.payments import envelope_payments
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
+from mechdsl.theory.presigned import PRESIGNED_WORDS, parties, presigned_misfit, presigned_parameters, presigned_program
+from mechdsl.theory.presigned_books import presigned_checks, presigned_outcome, presigned_sample
+from mechdsl.theory.presigned_steps import presigned_steps
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.procurement import (
     DIRECT_WORDS,
@@ -19,10 +22,19 @@ from mechdsl.theory.procurement import (
     payment_steps,
 )
 from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
+from mechdsl.theory.union import (
+    union_checks,
+    union_misfit,
+    union_outcome,
+    union_participation_step,
+    union_payment_step,
+    union_truthtelling_step,
+)
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
     "DIRECT_WORDS",
+    "PRESIGNED_WORDS",
     "change_of_variables_step",
     "cost_payment_step",
     "curvature",
@@ -36,14 +48,28 @@ __all__ = [
     "kkt_step",
     "known_types",
     "participation_step",
+    "parties",
     "payment_steps",
     "pointwise_program",
     "pointwise_step",
+    "presigned_checks",
+    "presigned_misfit",
+    "presigned_outcome",
+    "presigned_parameters",
+    "presigned_program",
+    "presigned_sample",
+    "presigned_steps",
     "private_cost",
     "reported_types",
     "sampled_one_by_one",
     "transformed_demand_step",
     "truthtelling_step",
+    "union_checks",
+    "union_misfit",
+    "union_outcome",
+    "union_participation_step",
+    "union_payment_step",
+    "union_truthtelling_step",
     "virtual_cost_of",
     "virtual_cost_step",
     "virtual_costs",
