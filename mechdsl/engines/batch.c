@@ -29,7 +29,7 @@ enum { CONVERGED, LOST, SHORT, CROSSED, SPECIAL };
 enum { OLD = 1, FAMILY = 10, BLOCK = 128 };
 
 static const real TINY = 1e-290, LONGEST = 30, PROXIMAL = 1e-9, CERTAIN = 20, NOISE = 1e-9, LAST = 1e-6, KEPT = 0.02,
-                  STRIDE = 3, CENTRED = 0.5, EXACT = 1e-12, SOUND = 1e-9, LARGEST = 600, MARGIN = 0.05, INSIDE = 1e-3;
+                  STRIDE = 3, CENTRED = 0.5, EXACT = 1e-12, SOUND = 1e-9, LARGEST = 600, MARGIN = 0.05, INSIDE = 1e-3, SMALL = 1e-2;
 static const int FLIPS = 4, PATIENCE = 12, NEAR_STEPS = 15, STEPS = 60, PATH_STEPS = 300;
 
 typedef struct {
@@ -624,12 +624,23 @@ static int wrong_set(const Layout *L, Work *w, const real *x, const flag *free, 
     return found;
 }
 
-static void cheapest(const Layout *L, Work *w, whole row, whole k, real slope)
+/* Whether nothing left out is near to coming in. */
+static int clear_set(const Layout *L, const Work *w, const flag *free, const flag *active)
+{
+    for (whole j = 0; j < L->m; j++)
+        if (!active[j] && !(w->slack[j] > SMALL * larger(w->more[j], w->less[j])))
+            return 0;
+    for (whole k = 0; k < L->n; k++)
+        if (!free[k] && !(fabs(w->plus[k] - w->minus[k]) > SMALL * (w->plus[k] + w->minus[k])))
+            return 0;
+    return 1;
+}
+
+static void cheapest(Work *w, whole row, whole k, real slope)
 {
     real ratio = w->scratch[k] / fabs(slope);
     if (row >= 0 && ratio > 0)
         w->start_price[row] = smaller(w->start_price[row], ratio);
-    (void)L;
 }
 
 /* Take in the rows and columns found wrong, at the price at which they could be served. */
@@ -654,10 +665,10 @@ static void admit(const Layout *L, Work *w, real *x, real *multipliers, flag *fr
     for (whole t = 0; t < L->terms; t++) {
         whole i = L->term_instance[t];
         for (whole a = 0; a < L->family[L->term_family[t] * FAMILY + 2]; a++)
-            cheapest(L, w, L->term_row[t] - 1, L->column[i * L->slots + a], w->V[t] * w->slope[i * L->slots + a]);
+            cheapest(w, L->term_row[t] - 1, L->column[i * L->slots + a], w->V[t] * w->slope[i * L->slots + a]);
     }
     for (whole t = 0; t < L->linear; t++)
-        cheapest(L, w, L->linear_row[t] - 1, L->linear_column[t], w->V[L->at_linear + t]);
+        cheapest(w, L->linear_row[t] - 1, L->linear_column[t], w->V[L->at_linear + t]);
     for (whole j = 0; j < m; j++)
         if (w->out[j]) {
             real price = (isfinite(w->start_price[j]) ? w->start_price[j] : 1) * L->sign[j];
@@ -771,10 +782,11 @@ static real settle(const Layout *L, Work *w, real *x, real *multipliers, flag *f
                 calmest = fabs(w->dv[j]) <= calmest ? calmest : fabs(w->dv[j]);
             if (!isfinite(longest) || !isfinite(calmest))
                 break;
-            int calm = longest < 1 && calmest < 1 && w->orthant && w->paid;
+            int clear = clear_set(L, w, free, active), calm = longest < 1 && calmest < 1 && w->orthant && w->paid;
             if (calm || !dismiss(L, w, x, free, active)) {
                 advance(L, w, x, multipliers, free, longest);
-                if (!wrong && error < LAST) /* Newton's next error is its square: too small to be seen */
+                /* Newton's next error is its square: too small to be seen, unless something hangs in the balance. */
+                if (!wrong && error < LAST && longest < SMALL && calmest < SMALL && clear)
                     return larger(EXACT, error * error);
             }
         }

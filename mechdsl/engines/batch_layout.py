@@ -251,7 +251,7 @@ class _Writer:
             int(machine.costs.powers and monotone.possible),
             self.size, max(1, form.instances), FEW,
             table, steps, registers, numbers, result, column, factors,
-            _whole([len(f.kernel.turns) for f in families]), *turn_tables,
+            _whole([len(f.kernel.turns) for f in families]), turn_tables[0], turn_tables[1], turn_tables[2],
             rows, instances, _joined([np.full(len(f.terms.rows), i) for i, f in enumerate(families)]),
             _whole(form.linear.rows), _whole(form.linear.source), _whole(form.constants.rows),
             form.relation.astype(np.float64), machine.conditions.sign.astype(np.float64), _whole(monotone.own),
@@ -280,16 +280,18 @@ class _Writer:
         first = 0
         for f in families:
             for q, (values, opens) in enumerate(zip(f.factors, f.factor_opens, strict=True)):
-                if opens and np.ndim(values) == 0:
-                    values = np.full(f.size, values)
-                at = self.add(values, opens)
-                table[first : first + f.size, q] = at + (np.arange(f.size) if np.ndim(values) else 0)
+                spread = bool(opens) or np.ndim(values) > 0
+                at = self.add(np.broadcast_to(values, f.size) if spread else values, opens)
+                table[first : first + f.size, q] = at + (np.arange(f.size) if spread else 0)
             first += f.size
         return table
 
     def tables(self, starts: Positions) -> tuple[Whole, Whole, Whole, Array]:
         """By family, its instances and where its tape lies; all steps; all constants."""
-        rows, steps, registers, numbers = [], [np.zeros((0, 4), dtype=np.int64)], [], []
+        rows: list[list[int]] = []
+        steps = [np.zeros((0, 4), dtype=np.int64)]
+        registers: list[int] = []
+        numbers: list[float] = []
         first = 0
         for number, (f, tape) in enumerate(zip(self.form.families, self.tapes, strict=True)):
             ends = [first + e for e in tape.ends]

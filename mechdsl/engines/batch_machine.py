@@ -1,4 +1,4 @@
-"""The batch engine's machine code, found or made: compiled once on this machine from `batch.c`, loaded when first asked.
+"""The batch engine's machine code, found or made: compiled once on a machine from `batch.c`, loaded when first asked.
 
 It is fixed code that plays tapes, so it is the same for all markets and nothing from a file is ever compiled. C rather
 than numba: it loads in a millisecond where numba takes half a second, compiles in two seconds where numba takes

@@ -173,7 +173,8 @@ class _Room:
         if any(quantities(i) & self.inputs for i in node.indices):
             raise ValueError(f"an index may not depend on a decision: {node}")
         positions = np.broadcast_arrays(*(evaluate(i, self.data, scope).astype(np.intp) for i in node.indices))
-        return lambda table: table[(..., *positions)]
+        ahead: tuple[Any, ...] = (slice(None),) if self.draws else ()
+        return lambda table: table[(*ahead, *positions)]
 
     def _scalar(self, scope: Scope) -> Callable[[Array], Array] | None:
         if not (self.draws and scope):
