@@ -154,8 +154,8 @@ class _Chunk:
         own = np.asarray(self.reports[type_of(part).quantity], dtype=np.float64)
         return np.asarray(fixed + own * y + found.rents.reshape(y.shape))
 
-    def solve(self, reports: Report) -> BatchSolution:
-        found = self.batch.solve(self.mechanism.structure.parameters(self.market, reports))
+    def solve(self, reports: Report, near: bool = False) -> BatchSolution:
+        found = self.batch.solve(self.mechanism.structure.parameters(self.market, reports), related=near)
         self.fallbacks += found.fallbacks
         return found
 
