@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
-    from mechdsl.outcome import Account, Check, Outcome
-    from mechdsl.program import Constraint, Optimum, Solution, Status, Variable
+    from mechdsl.outcome import Account, Check, Outcome, Sample
+    from mechdsl.program import Constraint, Equilibrium, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Claim",
     "Constraint",
     "Derivation",
+    "Equilibrium",
     "Example",
     "Handles",
     "Market",
@@ -35,7 +36,9 @@ __all__ = [
     "Report",
     "Result",
     "Results",
+    "Sample",
     "Solution",
+    "Stages",
     "Status",
     "Step",
     "Structure",
@@ -56,6 +59,7 @@ _HOME = {
     "Claim": "structure",
     "Constraint": "program",
     "Derivation": "derivation",
+    "Equilibrium": "program",
     "Example": "structure",
     "Handles": "structure",
     "Market": "market",
@@ -67,7 +71,9 @@ _HOME = {
     "Report": "structure",
     "Result": "api",
     "Results": "api",
+    "Sample": "outcome",
     "Solution": "program",
+    "Stages": "program",
     "Status": "program",
     "Step": "derivation",
     "Structure": "structure",

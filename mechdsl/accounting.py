@@ -48,7 +48,7 @@ def stated_values(market: Market, report: Report, allocation: Mapping[str, Array
 
 
 def settle(market: Market, report: Report, allocation: Mapping[str, Array], accounts: Sequence[Account]) -> Books:
-    """Every layer's books.
+    """The books of every layer, and of whoever else the accounts name.
 
     Args:
         market: whose layers keep books.
@@ -63,6 +63,12 @@ def settle(market: Market, report: Report, allocation: Mapping[str, Array], acco
         worth[layer.name] = evaluate(layer.value, values, layer.letters)
         received[layer.name] = _flow(accounts, layer.name, layer.shape, incoming=True)
         paid[layer.name] = _flow(accounts, layer.name, layer.shape, incoming=False)
+    for name in dict.fromkeys(
+        n for a in accounts for n in (a.payer, a.receiver) if n not in costs
+    ):  # no layer: a government
+        costs[name] = worth[name] = np.zeros(())
+        received[name] = _flow(accounts, name, (), incoming=True)
+        paid[name] = _flow(accounts, name, (), incoming=False)
     utilities = {n: worth[n] - costs[n] + received[n] - paid[n] for n in costs}
     welfare = float(sum(np.sum(worth[n]) - np.sum(costs[n]) for n in costs))
     return Books(costs, worth, received, paid, utilities, welfare)

@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Letter",
     "Quantity",
+    "decided",
     "derivative",
     "entries",
     "letters_of",
@@ -310,6 +311,12 @@ def precision_of(state: Quantity) -> Quantity:
     """`precision(theta)`: what all signals together tell of a state, a number that follows from what is chosen."""
     latex = rf"\mathrm{{precision}}({state.latex_name or sp.latex(sp.Symbol(state.name))})"
     return Quantity(f"precision({state.name})", state.sets, "precision", Interval(0.0, float("inf")), latex)
+
+
+def decided(expression: sp.Expr) -> sp.Expr:
+    """The factors of a term that depend on decisions: `x^2` of `-3 d x^2`."""
+    factors = sp.Mul.make_args(expression)
+    return expression if len(factors) == 1 else sp.Mul(*(f for f in factors if quantities(f, "decision")))
 
 
 def letters_of(expression: sp.Basic) -> frozenset[Letter]:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from mechdsl.evaluate import Array
 from mechdsl.program import Status
 
@@ -120,7 +123,7 @@ class Sample:
     welfare: Array | None
     profit: Array | None
     gap: Array
-    certified: Array
+    certified: npt.NDArray[np.bool_]
     fallbacks: int = 0
     payment_error: float = 0.0
     notes: tuple[str, ...] = ()

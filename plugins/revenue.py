@@ -9,7 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Optimum, Outcome, Report, Structure, theory
+from mechdsl import (
+    Check,
+    Derivation,
+    Example,
+    Handles,
+    Market,
+    Mechanism,
+    Optimum,
+    Outcome,
+    Report,
+    Sample,
+    Structure,
+    theory,
+)
 from mechdsl.distributions import Distribution
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
@@ -57,6 +70,11 @@ def recover(mechanism: Mechanism, report: Report) -> Outcome:
     return theory.direct_outcome(mechanism, report, slope)
 
 
+def sample(mechanism: Mechanism, reports: Report) -> Sample:
+    """Allocations and payments at many reports at once."""
+    return theory.direct_sample(mechanism, reports, slope)
+
+
 def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[Check]:
     """Truth-telling, participation, and payments integrated again."""
     return theory.direct_checks(mechanism, report, outcome, slope)
@@ -95,6 +113,7 @@ STRUCTURE = Structure(
     parameters=parameters,
     recover=recover,
     checks=checks,
+    sample=sample,
     examples=(
         Example(
             MYERSON,

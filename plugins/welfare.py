@@ -9,7 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Optimum, Outcome, Report, Structure, theory
+from mechdsl import (
+    Check,
+    Derivation,
+    Example,
+    Handles,
+    Market,
+    Mechanism,
+    Optimum,
+    Outcome,
+    Report,
+    Sample,
+    Structure,
+    theory,
+)
 
 __all__ = ["STRUCTURE"]
 
@@ -42,6 +55,11 @@ def slope(distribution: object) -> tuple[float, float]:
 def recover(mechanism: Mechanism, report: Report) -> Outcome:
     """Allocation as solved, payments by the envelope theorem."""
     return theory.direct_outcome(mechanism, report, slope)
+
+
+def sample(mechanism: Mechanism, reports: Report) -> Sample:
+    """Allocations and payments at many reports at once."""
+    return theory.direct_sample(mechanism, reports, slope)
 
 
 def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[Check]:
@@ -81,6 +99,7 @@ STRUCTURE = Structure(
     parameters=theory.reported_types,
     recover=recover,
     checks=checks,
+    sample=sample,
     examples=(
         Example(
             VICKREY,

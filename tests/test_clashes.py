@@ -9,6 +9,7 @@ import pytest
 
 from mechdsl import pipeline
 from mechdsl.cli import main
+from mechdsl.program import optima
 from mechdsl.structure import installed, match
 from mechdsl.theory.clashes import Clash, clash_of
 
@@ -38,7 +39,7 @@ def clash(text: str) -> Clash | None:
     structure = match(market, REGISTRY).structure
     assert structure is not None
     program = structure.program(market, structure.derive(market))
-    return clash_of(program, structure.parameters(market, pipeline.stated_report(market)))
+    return clash_of(optima(program)[0], structure.parameters(market, pipeline.stated_report(market)))
 
 
 def found(text: str) -> Clash:

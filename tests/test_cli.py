@@ -17,6 +17,7 @@ from outcomes import REFUSED, TEXT, outcome, unhandled
 from outcomes import run as made
 
 from mechdsl import cli
+from mechdsl.commands import COMMANDS
 from mechdsl.errors import InternalError
 from mechdsl.market import Market
 from mechdsl.outcome import Outcome
@@ -27,7 +28,6 @@ from mechdsl.structure import Registry
 TREE = Path(__file__).parent.parent
 MODELS = TREE / "models"
 SIX = MODELS / "ai_2025" / "six_regimes.mech"
-COMMANDS = ("solve", "inspect", "check", "fmt", "plugins", "explain", "export")
 
 
 class Said(NamedTuple):
@@ -97,11 +97,10 @@ def test_a_misspelt_command_is_guessed(say: Any) -> None:
     assert "Did you mean 'solve'?" in say("slove").err
 
 
-@pytest.mark.parametrize("later", ["compare", "simulate", "sweep", "run", "report", "new"])
-def test_what_does_not_exist_is_no_stub(later: str, say: Any) -> None:
-    said = say(later, SIX)
+def test_what_does_not_exist_is_no_stub(say: Any) -> None:
+    said = say("mend", SIX)
     assert said.status == 2
-    assert "Known here: check, explain, export, fmt, inspect, plugins, solve." in said.err
+    assert f"Known here: {', '.join(sorted(COMMANDS))}." in said.err
 
 
 def test_options_are_not_abbreviated(say: Any, pair: Path) -> None:

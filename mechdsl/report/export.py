@@ -15,31 +15,43 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Program
+from mechdsl.program import Equilibrium, Optimum, Program, Stages, given, optima
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
 
 
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
-    """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program."""
+    """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program.
+
+    Of stages it is the first: the later ones take its answer. Of a game it is everyone's first-order conditions.
+    """
     from mechdsl.engines.pyomo_model import pyomo_script
 
-    return pyomo_script(program, parameters)
+    first = _first(program)
+    head = f"# The first of {len(program.stages)} stages: {first.name}.\n" if isinstance(program, Stages) else ""
+    return head + pyomo_script(first, given(first, parameters, {}))
 
 
 def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
-    """The programme as an AMPL `.nl` file (text form), for any solver that reads those."""
+    """The programme (of stages: the first) as an AMPL `.nl` file (text form), for any solver that reads those."""
     from mechdsl.engines.pyomo_model import write_nl
 
+    first = _first(program)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "programme.nl"
-        write_nl(program, parameters, path)
+        write_nl(first, given(first, parameters, {}), path)
         return path.read_text(encoding="utf-8")
 
 
 def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> dict[str, Any]:
-    """The programme as JSON: formulas in the notation of the language, data and open parameters by label."""
+    """The programme as JSON: formulas in the notation of the language, data and open parameters by label.
+
+    Stages come as a list; what an earlier one decides has no value in a later one's `parameters`.
+    """
+    if isinstance(program, Stages):
+        return {"stages": [{"name": stage.name, **program_object(stage, parameters)} for stage in program.stages]}
+    program = _first(program)
     return {
         "sense": program.sense,
         "objective": _formula(program.objective),
@@ -59,8 +71,15 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
             for c in program.constraints
         ],
         "data": {str(q.name): labelled(table, q.sets) for q, table in program.data.items()},
-        "parameters": {str(q.name): labelled(parameters[q], q.sets) for q in program.parameters},
+        "parameters": {
+            str(q.name): labelled(parameters[q], q.sets) if q in parameters else None for q in program.parameters
+        },
     }
+
+
+def _first(program: Program) -> Optimum:
+    """What a solver for optima is given: the programme, its first stage, or a game's first-order conditions."""
+    return program.conditions if isinstance(program, Equilibrium) else optima(program)[0]
 
 
 def _formula(formula: sp.Basic) -> str:

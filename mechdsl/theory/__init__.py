@@ -5,6 +5,9 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
+from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
+from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
 from mechdsl.theory.effort_checks import (
     bargaining_check,
@@ -40,6 +43,9 @@ from mechdsl.theory.intermediary import (
 from mechdsl.theory.payments import envelope_payments
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
 from mechdsl.theory.precision import informed, precision_steps
+from mechdsl.theory.presigned import PRESIGNED_WORDS, parties, presigned_misfit, presigned_parameters, presigned_program
+from mechdsl.theory.presigned_books import presigned_checks, presigned_outcome, presigned_sample
+from mechdsl.theory.presigned_steps import presigned_steps
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.procurement import (
     DIRECT_WORDS,
@@ -49,22 +55,40 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
+from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
 from mechdsl.theory.supply import best_response_step, supply
+from mechdsl.theory.union import (
+    union_checks,
+    union_misfit,
+    union_outcome,
+    union_participation_step,
+    union_payment_step,
+    union_truthtelling_step,
+)
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_WORDS",
     "DIRECT_WORDS",
+    "PRESIGNED_WORDS",
     "bargaining_check",
     "best_response_step",
     "budget_check",
     "chain_of",
     "change_of_variables_step",
+    "contest_checks",
+    "contest_derivation",
+    "contest_game",
+    "contest_misfit",
+    "contest_outcome",
+    "contest_parameters",
     "cost_payment_step",
     "curvature",
     "demand_check",
     "direct_checks",
     "direct_misfit",
     "direct_outcome",
+    "direct_sample",
     "effort_outcome",
     "effort_program",
     "effort_step",
@@ -82,6 +106,7 @@ __all__ = [
     "linear_outcome",
     "linear_steps",
     "participation_step",
+    "parties",
     "payment_steps",
     "planner_misfit",
     "planner_objective",
@@ -90,9 +115,17 @@ __all__ = [
     "posted_misfit",
     "precision_check",
     "precision_steps",
+    "presigned_checks",
+    "presigned_misfit",
+    "presigned_outcome",
+    "presigned_parameters",
+    "presigned_program",
+    "presigned_sample",
+    "presigned_steps",
     "private_cost",
     "reported_types",
     "response_check",
+    "sampled_one_by_one",
     "solved_at",
     "supply",
     "surplus_step",
@@ -100,6 +133,12 @@ __all__ = [
     "tariff_steps",
     "transformed_demand_step",
     "truthtelling_step",
+    "union_checks",
+    "union_misfit",
+    "union_outcome",
+    "union_participation_step",
+    "union_payment_step",
+    "union_truthtelling_step",
     "unsolved",
     "virtual_cost_of",
     "virtual_cost_step",

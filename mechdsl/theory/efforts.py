@@ -245,8 +245,9 @@ def effort_outcome(
 
 def solved_at(mechanism: Mechanism, report: Report, formula: sp.Expr, letters: Sequence[Letter] = ()) -> Array:
     """A formula without `precision(theta)`, at the programme's solution."""
-    program, solution = mechanism.program, mechanism.solve(report)
-    values = {**program.data, **report, **{v.quantity: solution.values[v.name] for v in program.variables}}
+    market, solution = mechanism.market, mechanism.solve(report)
+    chosen = {c.quantity: solution.values[str(c.quantity.name)] for c in market.choices}
+    values = {**market.data, **report, **chosen}
     return np.array(evaluate(formula, values, letters))
 
 

@@ -170,7 +170,7 @@ def _weights(mechanism: Mechanism, report: Report, kind: str) -> Array:
     formula, letters = _price(market, chain)
     choice = market.choices_of(chain.provider.name)[0]
     efforts = np.asarray(mechanism.solve(report).values[str(choice.quantity.name)])
-    fixed = {**mechanism.program.data, **report}
+    fixed = {**market.data, **report}
 
     def gained(shares: Array) -> Array:
         along = shares.reshape((-1,) + (1,) * efforts.ndim) * efforts

@@ -187,6 +187,10 @@ _MEANINGS = {
     "F": "cumulative distribution of the type",
     "f": "density of the type",
 }
+_PROMISED = {
+    "z": "what is promised before types are known",
+    "t": "price of the contract that is signed before types are known",
+}
 
 
 def meaning(symbol: sp.Basic) -> str:
@@ -197,4 +201,6 @@ def meaning(symbol: sp.Basic) -> str:
     if "\u0302" in unicodedata.normalize("NFD", name):
         return "a reported type that may not be the true one"
     name = name.rstrip("′")
+    if isinstance(symbol, Quantity) and symbol.role == "decision":
+        return _PROMISED.get(name.partition("_")[0], "")
     return _MEANINGS.get(name, "") or _MEANINGS.get(name.partition("_")[0], "")

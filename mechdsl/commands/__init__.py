@@ -1,0 +1,33 @@
+"""The commands of `mechdsl`, one module each: `run(arguments)` parses what follows the command's name, does it, prints,
+and returns an exit status.
+
+This file is the table: a new command is a module here and a line below. Nothing is imported until a command is called,
+so help costs next to nothing and `check` never waits for a solver.
+"""
+
+__all__ = [
+    "ANSWERED",
+    "AT_FAULT",
+    "COMMANDS",
+    "INTERRUPTED",
+    "NOT_CERTIFIED",
+    "NOT_SOLVED",
+    "NO_READER",
+    "OUR_FAULT",
+    "WRONG_USAGE",
+]
+
+# Exit statuses, a contract with scripts.
+ANSWERED, AT_FAULT, WRONG_USAGE, NOT_CERTIFIED, NOT_SOLVED = 0, 1, 2, 3, 4
+OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
+
+# `name` lies in `mechdsl.commands.name`; the sentence is its line in the help.
+COMMANDS = {
+    "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
+    "inspect": "everything derived, each step named, justified and sourced",
+    "check": "look at a model without solving it (or, with --deep, with many solves)",
+    "fmt": "lay out files, in place",
+    "plugins": "the market structures installed, and what each handles",
+    "explain": "an error code at length",
+    "export": "what is solved, for other tools: pyomo, nl, latex, json",
+}

@@ -1,0 +1,74 @@
+"""`mechdsl solve`: the regimes at one report, as tables or as one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from mechdsl.commands import INTERRUPTED
+from mechdsl.commands.arguments import at_option, chosen, file_parser, loaded
+from mechdsl.commands.verdicts import status, was_interrupted
+
+if TYPE_CHECKING:
+    from mechdsl.market import Market, Model
+    from mechdsl.pipeline import Run
+    from mechdsl.structure import Registry
+
+__all__ = ["run"]
+
+
+def run(arguments: list[str]) -> int:
+    """Regime by regime, each certified."""
+    parser = file_parser("solve")
+    at_option(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
+    parser.add_argument("--all", action="store_true", help="every row of long tables")
+    parser.add_argument("--verbose", action="store_true", help="every check of the certificates")
+    parser.add_argument("--method", help="of equilibria: conditions (the default) or mirror, a second, independent way")
+    options = parser.parse_args(arguments)
+    model, registry = loaded(options)
+    markets = chosen(model, options)
+    return (_solve_json if options.json else _solve_tables)(model, markets, registry, options)
+
+
+def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace) -> int:
+    """Solve and print regime by regime, so that an interrupt loses nothing that was finished."""
+    from mechdsl import pipeline
+    from mechdsl.report import terminal
+
+    page = terminal.console()
+    view = terminal.View(options.all, options.verbose, page.width)
+    for diagnostic in model.warnings:
+        print(diagnostic.render(model.source), file=sys.stderr)
+    page.print(terminal.heading(markets[0]))
+    runs: list[Run] = []
+    for market in markets:
+        runs.append(pipeline.run(market, registry, options.method))
+        page.print(terminal.regime(runs[-1], view))
+        if was_interrupted(runs):
+            raise KeyboardInterrupt
+    if len(runs) > 1:
+        page.print(terminal.comparison(runs))
+    return status(runs, named=bool(options.regime))
+
+
+def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace) -> int:
+    from mechdsl import pipeline
+    from mechdsl.report import json_report
+
+    runs: list[Run] = []
+    interrupted = False
+    try:
+        for market in markets:
+            runs.append(pipeline.run(market, registry, options.method))
+            interrupted = was_interrupted(runs)
+            if interrupted:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+    regimes = {r.market.regime: json_report.regime_object(r) for r in runs}
+    warnings = [json_report.diagnostic_object(d) for d in model.warnings]
+    more = {"diagnostics": warnings} if warnings else {}
+    print(json_report.to_text(json_report.document(model.name, "solve", regimes=regimes, **more)))
+    return INTERRUPTED if interrupted else status(runs, named=bool(options.regime))
