@@ -396,8 +396,9 @@ class Resolver:
                 return self._power(left, right, node)
 
     def _power(self, base: Any, exponent: Any, node: tree.Binary) -> Any:
-        if base.is_Rational and exponent.is_Rational:
-            bits = max(abs(int(base.p)).bit_length(), int(base.q).bit_length())
+        if exponent.is_Rational:
+            # sympy raises every number that is a factor of the base at once; other numbers may become one.
+            bits = sum(max(abs(int(r.p)).bit_length(), int(r.q).bit_length()) for r in base.atoms(sp.Rational))
             if abs(exponent) * bits > MAX_POWER_BITS or int(exponent.q) > 10**6:
                 self._error(
                     "M091",
