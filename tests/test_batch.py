@@ -216,7 +216,7 @@ def test_neighbours_and_threads_change_nothing_but_the_time() -> None:
 def test_the_layouts_words_are_those_of_the_machine_code() -> None:
     text = batch_machine.SOURCE.read_text()
     struct = text[text.index("typedef struct {") : text.index("} Layout;")]
-    names = [n.strip(" *;") for line in struct.splitlines()[1:] for n in line.replace("const", "").split(",")]
+    names = [n.strip(" *;") for line in struct.splitlines()[1:] for n in line.replace("const ", "").split(",")]
     names = [n.split()[-1].strip("*;") for n in names if n]
     assert names == list(Layout._fields)
 
