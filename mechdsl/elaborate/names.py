@@ -143,7 +143,7 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
-        return did_you_mean(name, self.letter_sets) or "Declare it: index k in domains = {a, b}."
+        return did_you_mean(name, self.letter_sets) if self.letter_sets else "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:
         if name not in self.letter_sets:
