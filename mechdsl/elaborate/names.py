@@ -143,6 +143,10 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
+        holding = [s for s in map(self.index_set, self.set_statements) if s is not None and name in s.labels]
+        if holding:
+            letter = next(a for a, of in self.letter_sets.items() if of == holding[0].name)
+            return f"It is a label of {holding[0].name}: declare for all, with [{letter}], and give values by label."
         return did_you_mean(name, self.letter_sets) or "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:
