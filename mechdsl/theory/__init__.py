@@ -5,6 +5,9 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
+from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
+from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
 from mechdsl.theory.payments import envelope_payments
@@ -33,9 +36,16 @@ from mechdsl.theory.union import (
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_WORDS",
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
     "change_of_variables_step",
+    "contest_checks",
+    "contest_derivation",
+    "contest_game",
+    "contest_misfit",
+    "contest_outcome",
+    "contest_parameters",
     "cost_payment_step",
     "curvature",
     "direct_checks",
