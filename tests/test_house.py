@@ -31,6 +31,7 @@ LAYERS = (
     "distributions",
     "program",
     "market",
+    "signals",
     "elaborate",
     "overrides",
     "derivation",
