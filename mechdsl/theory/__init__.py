@@ -6,6 +6,7 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
 from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
@@ -68,6 +69,7 @@ from mechdsl.theory.union import (
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_CLAIMS",
     "CONTEST_WORDS",
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
