@@ -173,9 +173,10 @@ def population() -> list[str]:
     every = loops(data_of(mechanism), table, solution.objective, with_mechdsl(mechanism), 60)
     papers = len(mechanisms) * DRAWS * (1 + table.shape[1] * TRIALS)
     error = max(s.payment_error for s in samples)  # type: ignore[attr-defined]
+    certified = sum(int(s.certified.sum()) for s in samples)  # type: ignore[attr-defined]
     lines = [
-        f"{MODEL.name}: {DRAWS} draws under M1 and M2 with payments, {sum(solves):,} solves, errors of payments at most "
-        f"{error:.0e}, {sum(int(s.certified.sum()) for s in samples)} of {2 * DRAWS} certified",  # type: ignore[attr-defined]
+        f"{MODEL.name}: {DRAWS} draws under M1 and M2 with payments, {sum(solves):,} solves, payments within {error:.0e}, "
+        f"{certified} of {2 * DRAWS} certified",
         f"  {'':32}{'solves':>10}{'seconds':>12}{'processor s':>13}{'ratio':>10}{'processor':>11}",
         f"  {'(e) mechdsl':32}{sum(solves):10,}{spent.seconds:12.3f}{spent.processor:13.3f}{1:10}{1:11}   goal 1 s",
     ]
@@ -203,7 +204,7 @@ def drawn(mechanism: object, count: int) -> dict[object, Array]:
 
 
 def many_here(count: int) -> tuple[float, float, float]:
-    """Seconds, processor seconds and the most megabytes of a process that samples `count` draws of the welfare regime."""
+    """Seconds, processor seconds and the most megabytes of a process that samples `count` draws of a regime."""
     from mechdsl import pipeline
     from mechdsl.structure import installed, match
 
