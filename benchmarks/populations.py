@@ -175,8 +175,8 @@ def population() -> list[str]:
     error = max(s.payment_error for s in samples)  # type: ignore[attr-defined]
     certified = sum(int(s.certified.sum()) for s in samples)  # type: ignore[attr-defined]
     lines = [
-        f"{MODEL.name}: {DRAWS} draws under M1 and M2 with payments, {sum(solves):,} solves, payments within {error:.0e}, "
-        f"{certified} of {2 * DRAWS} certified",
+        f"{MODEL.name}: {DRAWS} draws under M1 and M2 with payments, {sum(solves):,} solves, "
+        f"payments within {error:.0e}, {certified} of {2 * DRAWS} certified",
         f"  {'':32}{'solves':>10}{'seconds':>12}{'processor s':>13}{'ratio':>10}{'processor':>11}",
         f"  {'(e) mechdsl':32}{sum(solves):10,}{spent.seconds:12.3f}{spent.processor:13.3f}{1:10}{1:11}   goal 1 s",
     ]
