@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Program, Stages, given, optima
+from mechdsl.program import Menu, Optimum, Program, Stages, given, optima
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
@@ -24,24 +24,30 @@ __all__ = ["nl_text", "program_object", "pyomo_text"]
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program.
 
-    Of stages it is the first: the later ones take its answer.
+    Of stages it is the first: the later ones take its answer. Of a menu it is one item, at weights.
     """
     from mechdsl.engines.pyomo_model import pyomo_script
 
-    first = optima(program)[0]
+    first = _first(program)
     head = "" if first is program else f"# The first of {len(optima(program))} stages: {first.name}.\n"
+    if isinstance(program, Menu):
+        head = "# One item of a menu: the one of least cost at these weights.\n"
     return head + pyomo_script(first, given(first, parameters, {}))
 
 
 def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
-    """The programme (of stages: the first) as an AMPL `.nl` file (text form), for any solver that reads those."""
+    """The programme (of stages: the first; of a menu: an item) as an AMPL `.nl` file (text form)."""
     from mechdsl.engines.pyomo_model import write_nl
 
-    first = optima(program)[0]
+    first = _first(program)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "programme.nl"
         write_nl(first, given(first, parameters, {}), path)
         return path.read_text(encoding="utf-8")
+
+
+def _first(program: Program) -> Optimum:
+    return program.items if isinstance(program, Menu) else optima(program)[0]
 
 
 def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> dict[str, Any]:
@@ -51,6 +57,10 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
     """
     if isinstance(program, Stages):
         return {"stages": [{"name": stage.name, **program_object(stage, parameters)} for stage in program.stages]}
+    if isinstance(program, Menu):
+        laws = [str(law) for law in program.laws]
+        head = {"menu": True, "outputs": _formula(program.outputs), "laws": laws, "fixed": program.fixed}
+        return head | {"item": program_object(program.items, parameters)}
     return {
         "sense": program.sense,
         "objective": _formula(program.objective),

@@ -30,11 +30,15 @@ from mechdsl.theory.union import (
     union_payment_step,
     union_truthtelling_step,
 )
+from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
+from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
+    "best_offer",
     "change_of_variables_step",
     "cost_payment_step",
     "curvature",
@@ -47,6 +51,9 @@ __all__ = [
     "is_convex_program",
     "kkt_step",
     "known_types",
+    "menu_checks",
+    "menu_outcome",
+    "menu_program",
     "participation_step",
     "parties",
     "payment_steps",
@@ -65,6 +72,8 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_menu_misfit",
+    "union_menu_steps",
     "union_misfit",
     "union_outcome",
     "union_participation_step",
