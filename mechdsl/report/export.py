@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Menu, Optimum, Program, Stages, given, optima
+from mechdsl.program import Equilibrium, Menu, Optimum, Program, Stages, given, optima
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
@@ -24,12 +24,13 @@ __all__ = ["nl_text", "program_object", "pyomo_text"]
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program.
 
-    Of stages it is the first: the later ones take its answer. Of a menu it is one item, at weights.
+    Of stages it is the first: the later ones take its answer. Of a game it is everyone's first-order conditions, of a
+    menu one item, at weights.
     """
     from mechdsl.engines.pyomo_model import pyomo_script
 
     first = _first(program)
-    head = "" if first is program else f"# The first of {len(optima(program))} stages: {first.name}.\n"
+    head = f"# The first of {len(program.stages)} stages: {first.name}.\n" if isinstance(program, Stages) else ""
     if isinstance(program, Menu):
         head = "# One item of a menu: the one of least cost at these weights.\n"
     return head + pyomo_script(first, given(first, parameters, {}))
@@ -46,10 +47,6 @@ def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
         return path.read_text(encoding="utf-8")
 
 
-def _first(program: Program) -> Optimum:
-    return program.items if isinstance(program, Menu) else optima(program)[0]
-
-
 def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> dict[str, Any]:
     """The programme as JSON: formulas in the notation of the language, data and open parameters by label.
 
@@ -61,6 +58,7 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
         laws = [str(law) for law in program.laws]
         head = {"menu": True, "outputs": _formula(program.outputs), "laws": laws, "fixed": program.fixed}
         return head | {"item": program_object(program.items, parameters)}
+    program = _first(program)
     return {
         "sense": program.sense,
         "objective": _formula(program.objective),
@@ -84,6 +82,15 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
             str(q.name): labelled(parameters[q], q.sets) if q in parameters else None for q in program.parameters
         },
     }
+
+
+def _first(program: Program) -> Optimum:
+    """What a solver for optima is given: the programme, its first stage, a game's first-order conditions, or one
+    item of a menu.
+    """
+    if isinstance(program, Menu):
+        return program.items
+    return program.conditions if isinstance(program, Equilibrium) else optima(program)[0]
 
 
 def _formula(formula: sp.Basic) -> str:
