@@ -25,22 +25,9 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Check, Outcome, Sample
-    from mechdsl.pipeline import Run
     from mechdsl.program import Program
 
-__all__ = [
-    "Broken",
-    "Claim",
-    "Example",
-    "Handles",
-    "Registry",
-    "Report",
-    "Structure",
-    "Verdict",
-    "decided",
-    "installed",
-    "match",
-]
+__all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
 
 ENTRY_POINT_GROUP = "mechdsl.structures"
 
@@ -95,21 +82,16 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a claim comes to on one instance.
+class Finding:
+    """What a published statement comes to on an instance.
 
     Args:
-        name: of the claim.
-        holds: True, False, or None for undecided.
-        by: `identity` where it holds by derivation, `bounds` where numbers and their errors decide.
-        condition: under which it is guaranteed; met: whether this instance meets it, None where that is not known.
-        detail: the numbers that decide, whole sentences.
+        holds: None where it cannot be decided, or says nothing about this market.
+        met: whether the condition that guarantees it is met; None where none is known.
+        detail: the numbers, whole sentence.
     """
 
-    name: str
     holds: bool | None
-    by: str
-    condition: str
     met: bool | None
     detail: str
 
@@ -119,11 +101,8 @@ class Claim:
     """A published statement about outcomes: the relation, when it is guaranteed, and who said so.
 
     Args:
-        name, text: the statement, as its source has it.
-        condition: under which it is guaranteed, in words; guaranteed: whether a market meets it, None where that takes
-            a solution to tell.
-        source: who said so; and who found the condition.
-        decide: the verdict on solved regimes of one file; None where they are not those that the claim is about.
+        text: in the language of claims, or in words where `decide` says what it comes to.
+        decide: regime -> (mechanism, outcome), for the regimes that were solved -> the finding.
     """
 
     name: str
@@ -131,7 +110,7 @@ class Claim:
     condition: str
     guaranteed: Callable[[Market], bool | None]
     source: str
-    decide: Callable[[Sequence[Run]], Verdict | None] = lambda runs: None
+    decide: Callable[[Mapping[str, tuple[Mechanism, Outcome]]], Finding] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,14 +286,6 @@ def _mismatch(market: Market, handles: Handles) -> str | None:
         if unknown:
             return f"it does not know the argument '{unknown[0]}' of {contract.kind}"
     return handles.refuses(market)
-
-
-def decided(runs: Sequence[Run]) -> tuple[Verdict, ...]:
-    """Every claim that the structures of these regimes know, decided on them; what does not apply is left out."""
-    structures = {r.match.structure.name: r.match.structure for r in runs if r.match.structure is not None}
-    claims = {claim.name: claim for structure in structures.values() for claim in structure.claims}
-    verdicts = (claim.decide(runs) for claim in claims.values())
-    return tuple(v for v in verdicts if v is not None)
 
 
 def contract_chain(market: Market) -> tuple[Any, ...]:

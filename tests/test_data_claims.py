@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import brentq
 
 from mechdsl import pipeline
-from mechdsl.structure import Verdict, decided, installed
+from mechdsl.structure import Finding, installed
 
 TEXT = (Path(__file__).parent.parent / "models" / "dai_2026" / "data_market.mech").read_text(encoding="utf-8")
 REGISTRY = installed()
@@ -24,13 +24,21 @@ def market(w: Sequence[float], V: float = 1.0, **changes: str) -> str:
     return text
 
 
-def verdicts(text: str, *regimes: str) -> Mapping[str, Verdict]:
+def verdicts(text: str, *regimes: str) -> Mapping[str, Finding]:
+    """What every claim of the structures at work comes to, those left out that say nothing of these regimes."""
     markets = pipeline.parse(text).markets
-    runs = [pipeline.run(markets[name], REGISTRY) for name in regimes or markets]
-    return {v.name: v for v in decided(runs)}
+    solved = {}
+    for name in regimes or markets:
+        run = pipeline.run(markets[name], REGISTRY)
+        assert run.mechanism is not None
+        assert run.outcome is not None
+        solved[name] = (run.mechanism, run.outcome)
+    claims = {c.name: c for mechanism, _ in solved.values() for c in mechanism.structure.claims if c.decide is not None}
+    found = {name: claim.decide(solved) for name, claim in claims.items() if claim.decide is not None}
+    return {name: finding for name, finding in found.items() if finding.holds is not None}
 
 
-def posted(w: Sequence[float], V: float = 1.0) -> Mapping[str, Verdict]:
+def posted(w: Sequence[float], V: float = 1.0) -> Mapping[str, Finding]:
     return verdicts(market(w, V), "strict_ip", "first_best")
 
 

@@ -6,6 +6,7 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
 from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
@@ -67,9 +68,13 @@ from mechdsl.theory.union import (
     union_payment_step,
     union_truthtelling_step,
 )
+from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
+from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_CLAIMS",
     "CONTEST_WORDS",
     "DIRECT_WORDS",
     "LINEAR_PRICE_CLAIMS",
@@ -77,6 +82,7 @@ __all__ = [
     "PRESIGNED_WORDS",
     "TARIFF_CLAIMS",
     "bargaining_check",
+    "best_offer",
     "best_response_step",
     "budget_check",
     "chain_of",
@@ -110,6 +116,9 @@ __all__ = [
     "leader_objective",
     "linear_outcome",
     "linear_steps",
+    "menu_checks",
+    "menu_outcome",
+    "menu_program",
     "participation_step",
     "parties",
     "payment_steps",
@@ -139,6 +148,8 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_menu_misfit",
+    "union_menu_steps",
     "union_misfit",
     "union_outcome",
     "union_participation_step",

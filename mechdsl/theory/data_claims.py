@@ -6,7 +6,7 @@ that fails where its condition does not hold is no mistake of the solver, and on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,15 +19,19 @@ from mechdsl.formula import Quantity, derivative, precision_of, quantities
 from mechdsl.market import Layer, Market
 from mechdsl.program import Status
 from mechdsl.signals import residuals
-from mechdsl.structure import Claim, Verdict
+from mechdsl.structure import Claim, Finding
 from mechdsl.theory.precision import learning, precision_misfit
 
 if TYPE_CHECKING:
+    from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Outcome
-    from mechdsl.pipeline import Run
 
-__all__ = ["POSTED_PRICE_CLAIMS", "answered", "outcome_of", "who"]
+    One = tuple[Mechanism, Outcome]
+    Solved = Mapping[str, One]
 
+__all__ = ["NOT_HERE", "POSTED_PRICE_CLAIMS", "answered", "who"]
+
+NOT_HERE = "The regimes that were solved are not those that it is about."
 _PAPER = "Dai, Farboodi, Golrezaei & Shahshahani (2026)"
 _CONDITIONS = "condition: ours, tests/test_data_claims.py"
 _TOLERANCE = 1e-8  # relative; solved efforts are good to 1e-9
@@ -83,17 +87,17 @@ def _elasticity(market: Market, provider: Layer) -> sp.Expr | None:
     return found if alike and not factor.has(*provider.letters) else None
 
 
-def _pair(runs: Sequence[Run]) -> _Pair | None:
+def _pair(solved: Solved) -> _Pair | None:
     """The first regime of posted prices and the planner's of the same data."""
-    for led in answered(runs, "posted_price"):
-        for best in answered(runs, "planner"):
-            market = led.market
-            same = all(np.array_equal(v, best.market.data.get(q, np.nan)) for q, v in market.data.items())
+    for led in answered(solved, "posted_price"):
+        for best in answered(solved, "planner"):
+            market = led[0].market
+            same = all(np.array_equal(v, best[0].market.data.get(q, np.nan)) for q, v in market.data.items())
             provider = market.layer(market.contracts[0].provider)
-            if not same or provider.cost != best.market.layer(provider.name).cost or precision_misfit(market):
+            if not same or provider.cost != best[0].market.layer(provider.name).cost or precision_misfit(market):
                 continue
             name = str(market.choices_of(provider.name)[0].quantity.name)
-            values = tuple(stated_values(r.market, {}, outcome_of(r).allocation) for r in (led, best))
+            values = tuple(stated_values(m.market, {}, o.allocation) for m, o in (led, best))
             known = learning(market)
             mine = [
                 j for j, t in enumerate(known.told) if t.layer.name == provider.name and t.letters == provider.letters
@@ -106,31 +110,22 @@ def _pair(runs: Sequence[Run]) -> _Pair | None:
             return _Pair(
                 market,
                 provider,
-                np.asarray(outcome_of(led).allocation[name]),
-                np.asarray(outcome_of(best).allocation[name]),
+                np.asarray(led[1].allocation[name]),
+                np.asarray(best[1].allocation[name]),
                 np.asarray(evaluate(one.loadings[0], market.data, one.letters)) if alone else None,
-                residuals(best.market, values[1])[mine[0]],
+                residuals(best[0].market, values[1])[mine[0]],
                 (values[0], values[1]),
             )
     return None
 
 
-def answered(runs: Sequence[Run], structure: str) -> list[Run]:
+def answered(solved: Solved, structure: str) -> list[One]:
     """The regimes that this structure solved."""
     return [
-        r
-        for r in runs
-        if r.match.structure is not None
-        and r.match.structure.name == structure
-        and r.outcome is not None
-        and r.outcome.status is Status.OPTIMAL
+        (mechanism, outcome)
+        for mechanism, outcome in solved.values()
+        if mechanism.structure.name == structure and outcome.status is Status.OPTIMAL
     ]
-
-
-def outcome_of(run: Run) -> Outcome:
-    """The outcome of a regime that was solved."""
-    assert run.outcome is not None
-    return run.outcome
 
 
 # --------------------------------------------------------------------------------------------------- under-investment
@@ -138,13 +133,11 @@ def outcome_of(run: Run) -> Outcome:
 _Facts = tuple[bool | None, bool | None, str]
 
 
-def _of_pair(
-    claim: str, condition: str, facts: Callable[[_Pair], _Facts | None]
-) -> Callable[[Sequence[Run]], Verdict | None]:
-    def decide(runs: Sequence[Run]) -> Verdict | None:
-        pair = _pair(runs)
+def _of_pair(facts: Callable[[_Pair], _Facts | None]) -> Callable[[Solved], Finding]:
+    def decide(solved: Solved) -> Finding:
+        pair = _pair(solved)
         found = facts(pair) if pair is not None else None
-        return None if found is None else Verdict(claim, found[0], "bounds", condition, found[1], found[2])
+        return Finding(None, None, NOT_HERE) if found is None else Finding(*found)
 
     return decide
 
@@ -290,9 +283,7 @@ def _claim(
     place: str,
     facts: Callable[[_Pair], _Facts | None],
 ) -> Claim:
-    return Claim(
-        name, text, condition, guaranteed, f"{_PAPER}, {place}; {_CONDITIONS}", _of_pair(name, condition, facts)
-    )
+    return Claim(name, text, condition, guaranteed, f"{_PAPER}, {place}; {_CONDITIONS}", _of_pair(facts))
 
 
 POSTED_PRICE_CLAIMS: tuple[Claim, ...] = (

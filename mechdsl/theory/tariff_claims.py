@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +11,17 @@ from mechdsl.accounting import stated_values
 from mechdsl.evaluate import evaluate
 from mechdsl.formula import precision_of
 from mechdsl.market import Market
-from mechdsl.structure import Claim, Verdict
-from mechdsl.theory.data_claims import answered, outcome_of
+from mechdsl.structure import Claim, Finding
+from mechdsl.theory.data_claims import NOT_HERE, answered
 from mechdsl.theory.intermediary import chain_of
 from mechdsl.theory.precision import learning
 
 if TYPE_CHECKING:
-    from mechdsl.pipeline import Run
+    from mechdsl.mechanism import Mechanism
+    from mechdsl.outcome import Outcome
+
+    One = tuple[Mechanism, Outcome]
+    Solved = Mapping[str, One]
 
 __all__ = ["LINEAR_PRICE_CLAIMS", "TARIFF_CLAIMS"]
 
@@ -33,9 +37,9 @@ def _unknown(market: Market) -> bool | None:
     return None
 
 
-def _linear_fails(runs: Sequence[Run]) -> Verdict | None:
-    for run in answered(runs, "linear_price"):
-        market, outcome = run.market, outcome_of(run)
+def _linear_fails(solved: Solved) -> Finding:
+    for run in answered(solved, "linear_price"):
+        market, outcome = run[0].market, run[1]
         chain = chain_of(market)
         keeps = float(outcome.utilities[chain.buyer.name])
         outside = float(evaluate(chain.buyer.outside, market.data))
@@ -48,15 +52,12 @@ def _linear_fails(runs: Sequence[Run]) -> Verdict | None:
             lam = float(evaluate(known.estimate, values)) if known.estimate is not None else 0.0
             share = lam**2 / variance if variance > 0 else 0.0
             formula = f" (lambda*^2/V - F = {share - running:.10g})"
-        return Verdict(
-            "linear_pricing_fails",
+        return Finding(
             keeps < outside - _MONEY,
-            "bounds",
-            _LINEAR,
             outside > keeps,
             f"{chain.buyer.name} keeps {keeps:.10g}{formula}, its outside option is {outside:.10g}.",
         )
-    return None
+    return Finding(None, None, NOT_HERE)
 
 
 _LINEAR = "pi0 > lambda*^2/V - F, where the value is the precision and there is one common factor"
@@ -68,46 +69,44 @@ LINEAR_PRICE_CLAIMS: tuple[Claim, ...] = (
 """Of an intermediary with linear prices."""
 
 
-def _of_tariff(
-    name: str, condition: str, facts: Callable[[Run, Sequence[Run]], _Facts | None]
-) -> Callable[[Sequence[Run]], Verdict | None]:
-    def decide(runs: Sequence[Run]) -> Verdict | None:
-        for run in answered(runs, "two_part_tariff"):
-            found = facts(run, runs)
+def _of_tariff(facts: Callable[[One, Solved], _Facts | None]) -> Callable[[Solved], Finding]:
+    def decide(solved: Solved) -> Finding:
+        for run in answered(solved, "two_part_tariff"):
+            found = facts(run, solved)
             if found is not None:
-                return Verdict(name, found[0], "bounds", condition, found[1], found[2])
-        return None
+                return Finding(*found)
+        return Finding(None, None, NOT_HERE)
 
     return decide
 
 
-def _efficient(run: Run, runs: Sequence[Run]) -> _Facts | None:
-    chain = chain_of(run.market)
-    name = str(run.market.choices_of(chain.provider.name)[0].quantity.name)
-    mine = outcome_of(run).allocation[name]
-    for best in answered(runs, "planner"):
-        shared = [(v, best.market.data[q]) for q, v in run.market.data.items() if q in best.market.data]
-        theirs = outcome_of(best).allocation.get(name)
+def _efficient(run: One, solved: Solved) -> _Facts | None:
+    chain = chain_of(run[0].market)
+    name = str(run[0].market.choices_of(chain.provider.name)[0].quantity.name)
+    mine = run[1].allocation[name]
+    for best in answered(solved, "planner"):
+        shared = [(v, best[0].market.data[q]) for q, v in run[0].market.data.items() if q in best[0].market.data]
+        theirs = best[1].allocation.get(name)
         if theirs is not None and all(np.array_equal(a, b) for a, b in shared):
             off = float(np.max(np.abs(mine - theirs), initial=0.0))
             return off <= _TOLERANCE, True, f"Efforts are within {off:.2g} of the first best's."
     return None
 
 
-def _balanced(run: Run, runs: Sequence[Run]) -> _Facts:
-    del runs
-    chain = chain_of(run.market)
-    left = float(outcome_of(run).utilities[chain.middle.name])
+def _balanced(run: One, solved: Solved) -> _Facts:
+    del solved
+    chain = chain_of(run[0].market)
+    left = float(run[1].utilities[chain.middle.name])
     return (
-        abs(left) <= _MONEY * (1 + abs(outcome_of(run).welfare or 0.0)),
+        abs(left) <= _MONEY * (1 + abs(run[1].welfare or 0.0)),
         True,
         f"{chain.middle.name} is left {left:.2g}.",
     )
 
 
-def _individually_rational(run: Run, runs: Sequence[Run]) -> _Facts:
-    del runs
-    market, outcome = run.market, outcome_of(run)
+def _individually_rational(run: One, solved: Solved) -> _Facts:
+    del solved
+    market, outcome = run[0].market, run[1]
     least = min(
         float(np.min(np.asarray(outcome.utilities[y.name]) - evaluate(y.outside, market.data, y.letters)))
         for y in market.layers
@@ -118,9 +117,9 @@ def _individually_rational(run: Run, runs: Sequence[Run]) -> _Facts:
     return least >= -_MONEY, met, detail
 
 
-def _bargained(run: Run, runs: Sequence[Run]) -> _Facts:
-    del runs
-    market, outcome, chain = run.market, outcome_of(run), chain_of(run.market)
+def _bargained(run: One, solved: Solved) -> _Facts:
+    del solved
+    market, outcome, chain = run[0].market, run[1], chain_of(run[0].market)
     power = 0.5 if chain.middle.bargaining is None else float(evaluate(chain.middle.bargaining, market.data))
     surplus = float(outcome.extra["surplus"])
     provider = chain.provider
@@ -132,10 +131,8 @@ def _bargained(run: Run, runs: Sequence[Run]) -> _Facts:
     return holds, surplus >= 0, f"It is {product:.10g}; S beta^beta (1 - beta)^(1 - beta) = {most:.10g}."
 
 
-def _tariff_claim(name: str, text: str, condition: str, facts: Callable[[Run, Sequence[Run]], _Facts | None]) -> Claim:
-    return Claim(
-        name, text, condition, _unknown, f"{_PAPER}, Proposition 9; {_CONDITIONS}", _of_tariff(name, condition, facts)
-    )
+def _tariff_claim(name: str, text: str, condition: str, facts: Callable[[One, Solved], _Facts | None]) -> Claim:
+    return Claim(name, text, condition, _unknown, f"{_PAPER}, Proposition 9; {_CONDITIONS}", _of_tariff(facts))
 
 
 TARIFF_CLAIMS: tuple[Claim, ...] = (
