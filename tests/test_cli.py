@@ -188,7 +188,7 @@ def solving(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets `pipeline.run` answer as told: by regime, a run, or something to raise."""
 
     def told(**answers: Run | BaseException) -> None:
-        def run(market: Market, registry: Registry) -> Run:
+        def run(market: Market, registry: Registry, method: str | None = None) -> Run:
             answer = answers[market.regime]
             if isinstance(answer, BaseException):
                 raise answer
