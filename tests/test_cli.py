@@ -126,7 +126,6 @@ def test_a_regime_that_is_not_there(say: Any, pair: Path) -> None:
         ("--at", "cc.video=0.3", "Did you mean 'c'?"),
         ("--at", "c.video", "'c.video'"),
         ("--at", "c.video=", "'c.video='"),
-        ("--at", "c.video=much", "no number"),
         ("--at", "c.video.text=1", "takes 1 label"),
         ("--set", "d.vidio=3", "'video'"),
         ("--set", "e=3", "'e' is no param"),
@@ -139,6 +138,12 @@ def test_a_wrong_address_is_wrong_usage(option: str, value: str, words: str, say
     said = say("solve", pair, option, value)
     assert (said.status, said.out) == (2, "")
     assert words in said.err
+
+
+def test_a_word_where_a_number_belongs_is_the_models_fault(say: Any, pair: Path) -> None:
+    said = say("solve", pair, "--at", "c.video=much")
+    assert (said.status, said.out) == (1, "")
+    assert "a report of 'c' is a number, and 'much' is given from outside the file" in said.err
 
 
 # --------------------------------------------------------------------------------------------------- the model at fault
