@@ -368,9 +368,12 @@ def test_every_model_passes_check(file: Path, say: Any) -> None:
 
 
 @pytest.mark.parametrize("command", [("check",), ("inspect",), ("export", "--to", "json")])
-def test_what_nothing_handles_asked_for_by_name(command: Sequence[str], say: Any) -> None:
-    assert say(*command, SIX).status == 0
-    said = say(*command, SIX, "--regime", "M3")
+def test_what_nothing_handles_asked_for_by_name(command: Sequence[str], say: Any, tmp_path: Path) -> None:
+    file = tmp_path / "odd.mech"
+    odd = "regime odd { contract platform -> creator: direct  objective platform: maximize payoff }"
+    file.write_text(f"{SIX.read_text()}\n{odd}\n")
+    assert say(*command, file).status == 0
+    said = say(*command, file, "--regime", "odd")
     assert said.status == 1
     assert "error[M060]" in said.err
 
