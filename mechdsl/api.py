@@ -68,8 +68,9 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = pipeline.elaborated(file, source, folder, seed=seed)
-    return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
+    registry = installed([Path(p) for p in plugins])
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
+    return MarketFile(file, source, folder, model, registry, seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +147,8 @@ class MarketFile:
             return self.model
         given = (self._overrides(set), self._overrides(at))
         seed = self.seed if seed is None else seed
-        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed)
+        families = self.registry.distributions.families
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
