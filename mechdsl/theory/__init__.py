@@ -66,6 +66,9 @@ from mechdsl.theory.union import (
     union_payment_step,
     union_truthtelling_step,
 )
+from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
+from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
     "bargaining_check",
+    "best_offer",
     "best_response_step",
     "budget_check",
     "chain_of",
@@ -107,6 +111,9 @@ __all__ = [
     "leader_objective",
     "linear_outcome",
     "linear_steps",
+    "menu_checks",
+    "menu_outcome",
+    "menu_program",
     "participation_step",
     "parties",
     "payment_steps",
@@ -136,6 +143,8 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_menu_misfit",
+    "union_menu_steps",
     "union_misfit",
     "union_outcome",
     "union_participation_step",
