@@ -111,11 +111,13 @@ DIAGNOSIS = (
     ),
     Explanation(
         "M107",
-        "an experiment that this version does not run",
-        "The experiment is read and checked, and no command of this version runs it.",
-        "State the values that matter as regimes, and solve them.",
-        bad='experiment scale "More demand" { vary d.video in 3..6 by 1  table revenue }',
-        good="regime now { }\nregime later { set d[video] = 6 }",
+        "an experiment that cannot run",
+        "What the experiment tabulates or plots has no meaning in the market: a name that is none, or a figure that "
+        "does not suit what is varied and drawn. A heat map wants two params varied, a line one, a box draws.",
+        "Name a quantity of the market or a word for outcomes (revenue, welfare, profit, payments, utility(LAYER), "
+        "information_rent), and a figure that suits the experiment.",
+        bad='experiment scale "More demand" { vary d.video in 3..6 by 1  plot heatmap(revenue) }',
+        good='experiment scale "More demand" { vary d.video in 3..6 by 1  plot line(revenue) }',
     ),
     Explanation(
         "M108",
