@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, overload
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
-from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate import Override
 from mechdsl.errors import Source, UsageError, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
@@ -70,7 +70,7 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = elaborate(file, source, folder, seed=seed)
+    model = pipeline.elaborated(file, source, folder, seed=seed)
     return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
 
 
@@ -135,7 +135,8 @@ class MarketFile:
         if not (at or set) and seed in (None, self.seed):
             return self.model
         given = (self._overrides(set), self._overrides(at))
-        return elaborate(self.file, self.source, self.folder, *given, seed=self.seed if seed is None else seed)
+        seed = self.seed if seed is None else seed
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""

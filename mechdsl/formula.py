@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Letter",
     "Quantity",
+    "decided",
     "derivative",
     "entries",
     "letters_of",
@@ -303,6 +304,12 @@ def entries(expression: sp.Basic, role: str | None = None) -> frozenset[sp.Expr]
 def quantities(expression: sp.Basic, role: str | None = None) -> frozenset[Quantity]:
     """All quantities that occur in `expression`, of one role if given."""
     return frozenset(q for q in expression.atoms(Quantity) if role is None or q.role == role)
+
+
+def decided(expression: sp.Expr) -> sp.Expr:
+    """The factors of a term that depend on decisions: `x^2` of `-3 d x^2`."""
+    factors = sp.Mul.make_args(expression)
+    return expression if len(factors) == 1 else sp.Mul(*(f for f in factors if quantities(f, "decision")))
 
 
 def letters_of(expression: sp.Basic) -> frozenset[Letter]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechdsl import syntax
+from mechdsl import syntax_tree as tree
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.errors import Diagnostic, Source
+from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Status, given, optima
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
     from mechdsl.mechanism import Mechanism
 
-__all__ = ["Run", "derive", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
+__all__ = ["Run", "derive", "elaborated", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
 
 
 def load(
@@ -40,7 +41,7 @@ def load(
         MechError: with every mistake found.
     """
     file, source = syntax.read(path)
-    return elaborate(file, source, Path(path).parent, overrides, report, seed)
+    return elaborated(file, source, Path(path).parent, overrides, report, seed)
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
@@ -49,7 +50,29 @@ def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int
     Raises:
         MechError: with every mistake found.
     """
-    return elaborate(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+    return elaborated(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+
+
+def elaborated(
+    file: tree.File,
+    source: Source,
+    folder: Path | None = None,
+    overrides: Sequence[Override] = (),
+    report: Sequence[Override] = (),
+    seed: int = 0,
+) -> Model:
+    """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
+
+    Raises:
+        MechError: with every mistake found; those of curvature only where there are no others.
+    """
+    from mechdsl.theory.faults import faults
+
+    model = elaborate(file, source, folder, overrides, report, seed)
+    found = [fault for market in model.markets.values() for fault in faults(market)]
+    if found:
+        raise MechError(found, source)
+    return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from mechdsl.errors import Span
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
 
@@ -49,6 +50,7 @@ class Constraint:
     right: sp.Expr
     where: sp.Basic = sp.true
     doc: str = ""
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:

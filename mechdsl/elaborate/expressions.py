@@ -24,6 +24,7 @@ from mechdsl.formula import (
     IndexSum,
     Letter,
     Quantity,
+    decided,
     letters_of,
     quantities,
     rename_letters,
@@ -97,10 +98,15 @@ def number_text(value: Fraction) -> str:
 
 @dataclass(slots=True)
 class Resolver:
-    """Turns expression nodes into formulas, collecting diagnostics."""
+    """Turns expression nodes into formulas, collecting diagnostics.
+
+    Args:
+        origins: where it notes the place of every term that depends on decisions, if it is to.
+    """
 
     names: Names
     diagnostics: list[Diagnostic]
+    origins: dict[sp.Basic, list[Span]] | None = None
     size: int = 0
 
     def formula(self, node: tree.Expression, scope: Scope) -> sp.Expr:
@@ -142,6 +148,13 @@ class Resolver:
                 )
                 self.size = 2 * MAX_NODES
             return self._placeholder()
+        result = self._resolved(node, scope)
+        composed = isinstance(node, tree.Binary | tree.Call | tree.Aggregate) and isinstance(result, sp.Expr)
+        if self.origins is not None and composed and quantities(result, "decision"):
+            self.origins.setdefault(decided(result), []).append(node.span)
+        return result
+
+    def _resolved(self, node: tree.Expression, scope: Scope) -> Any:
         match node:
             case tree.Number():
                 return sp.Rational(node.value.numerator, node.value.denominator)
@@ -517,13 +530,9 @@ class Resolver:
         condition = self._resolve(node.arguments[0].value, scope)
         if not self._boolean(condition, node.arguments[0].value):
             return self._placeholder()
-        if any(q.role in ("decision", "type") for q in quantities(condition)):
-            self._error(
-                "M058",
-                "the condition of an `if` depends on a decision or a type",
-                node.arguments[0].value,
-                "That is not convex in general: use max, min or abs, or separate constraints.",
-            )
+        if quantities(condition, "type"):
+            hint = "A case may turn on a decision or on data; who is of which type is known to that one alone."
+            self._error("M058", "the condition of an `if` depends on a type", node.arguments[0].value, hint)
             return self._placeholder()
         first, second = (self._resolve(a.value, scope) for a in node.arguments[1:])
         return sp.Piecewise((first, condition), (second, True))

@@ -73,6 +73,7 @@ class RegimeBuilder:
             objectives=self._objectives(layers),
             report=report_tables(self.names, declarations, self.report),
             source=self.names.source,
+            origins=MappingProxyType({term: tuple(spans) for term, spans in self.names.origins.items()}),
         )  # fmt: skip
         if sum(d.severity == "error" for d in self.names.diagnostics) > before:
             return None
@@ -134,7 +135,7 @@ class RegimeBuilder:
         lines: dict[str, int] = {}
         represents: str | None = None
         signals = []
-        resolver = Resolver(self.names, self.names.diagnostics)
+        resolver = Resolver(self.names, self.names.diagnostics, self.names.origins)
         for item in (item for part in parts for item in part.items):
             match item:
                 case (
@@ -263,7 +264,7 @@ class RegimeBuilder:
             value = (
                 goal.id
                 if word and isinstance(goal, tree.Name)
-                else Resolver(self.names, self.names.diagnostics).formula(goal, Scope(letters))
+                else Resolver(self.names, self.names.diagnostics, self.names.origins).formula(goal, Scope(letters))
             )
             if found:
                 line = found[0].span.line if found[0].span else 0
@@ -344,7 +345,7 @@ class RegimeBuilder:
             if letters is None:
                 continue
             scope = Scope({a.name: a for a in letters})
-            resolver = Resolver(self.names, self.names.diagnostics)
+            resolver = Resolver(self.names, self.names.diagnostics, self.names.origins)
             where = sp.true if statement.where is None else resolver.condition(statement.where, scope)
             left, right = resolver.formula(statement.left, scope), resolver.formula(statement.right, scope)
             if not any(unresolved(side) or quantities(side, "decision") for side in (left, right)):
@@ -353,7 +354,8 @@ class RegimeBuilder:
             for node, side in ((statement.left, left), (statement.right, right)):
                 for quantity in sorted(quantities(side, "type"), key=str):
                     self._type_in_a_constraint(name, node, quantity)
-            found.append(Constraint(name, letters, left, statement.relation, right, where, statement.doc or ""))
+            relation, doc = statement.relation, statement.doc or ""
+            found.append(Constraint(name, letters, left, relation, right, where, doc, statement.span))
         return tuple(found)
 
     def _type_in_a_constraint(self, name: str, node: tree.Expression, quantity: Quantity) -> None:
