@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, parent_process
+from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from mechdsl.errors import UsageError
@@ -100,16 +102,31 @@ def _processors() -> int:
 
 
 def _in_processes(task: Task, parts: Sequence[Part], jobs: int, store: Store) -> Iterator[Rows]:
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_quiet)
+    others = active_children()
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_attend)
     try:
         yield from _ordered(parts, 3 * jobs, lambda part: pool.submit(computed, task, part), _first_done, store)
+    except BaseException:  # what they are at is of no use any more; it would only be waited for
+        for child in active_children():
+            if child not in others:
+                child.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _quiet() -> None:
-    """Ctrl-C is for the process that the user sees; it ends the others."""
+def _attend() -> None:
+    """A worker's first act: Ctrl-C is for the process that the user sees, and a worker does not outlive that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Wait for the end of another process, and end with it."""
+    wait_for([sentinel])
+    os._exit(1)
 
 
 def _first_done(waiting: Sequence[Future[Rows]]) -> Sequence[Future[Rows]]:
@@ -147,7 +164,7 @@ def _on_cluster(task: Task, parts: Sequence[Part], address: str, store: Store) -
     """
     try:
         from distributed import Client
-        from distributed import wait as wait_for
+        from distributed import wait as wait_there
     except ImportError:
         raise UsageError("--scheduler needs Dask: pip install 'mechdsl[cluster]'") from None
     try:
@@ -156,7 +173,7 @@ def _on_cluster(task: Task, parts: Sequence[Part], address: str, store: Store) -
         raise UsageError(f"no Dask scheduler answers at '{address}': {error}") from None
 
     def first_done(waiting: Sequence[Any]) -> Sequence[Any]:
-        return list(wait_for(waiting, return_when="FIRST_COMPLETED").done)
+        return list(wait_there(waiting, return_when="FIRST_COMPLETED").done)
 
     def submit(part: Part) -> Any:
         return client.submit(computed, task, part, pure=False, retries=3)
