@@ -101,10 +101,20 @@ class MarketFile:
         return tuple(self.model.markets)
 
     @overload
-    def solve(self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Result: ...
+    def solve(
+        self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...
+    ) -> Result: ...
 
     @overload
-    def solve(self, regime: Names = ..., *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Results: ...
+    def solve(
+        self,
+        regime: Names = ...,
+        *,
+        at: Values = ...,
+        set: Values = ...,
+        seed: int | None = ...,
+        method: str | None = ...,
+    ) -> Results: ...
 
     def solve(
         self,
@@ -113,6 +123,7 @@ class MarketFile:
         at: Values = None,
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
+        method: str | None = None,
     ) -> Result | Results:
         """Solve at the reported types, and certify.
 
@@ -121,13 +132,14 @@ class MarketFile:
             at: reported types, on top of the file's own report.
             set: params, on top of the file's own.
             seed: of params drawn with `~`; the one given on loading if None.
+            method: of equilibria: `conditions` or `mirror`; None for the first.
 
         Raises:
-            UsageError: there is no such regime, or `at` or `set` cannot be read.
+            UsageError: there is no such regime or method, or `at` or `set` cannot be read.
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(pipeline.run(m, self.registry)) for m in chosen(model, _names(regime))}
+        results = {m.regime: Result.of(pipeline.run(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002

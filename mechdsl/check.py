@@ -20,7 +20,7 @@ from mechdsl.derivation import Derivation
 from mechdsl.distributions import Distribution, Regularity
 from mechdsl.errors import Diagnostic, MechError, Span, UsageError
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import Quantity
+from mechdsl.formula import Quantity, quantities
 from mechdsl.market import Market, Model
 from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.population.study import experiment_study
@@ -194,6 +194,8 @@ def _severity(step: str, convex: bool) -> str:
 
 def _reach(market: Market, constraint: Constraint, span: Span | None) -> Iterator[Diagnostic]:
     """Rows of a `>=` that hold whatever is chosen, and rows that nothing can meet; only where the left side rises."""
+    if quantities(constraint.left - constraint.right, "precision"):
+        return  # how far the signals' precision reaches is for the solver to say
     if constraint.relation != ">=" or shape(constraint.left - constraint.right, ranges_of(market, "data")).falls:
         return
     bounds = [{c.quantity: _bound(market, c.lower, c) for c in market.choices}]

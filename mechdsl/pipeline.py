@@ -107,24 +107,34 @@ def derive(market: Market, structure: Structure) -> Derivation:
     return structure.derive(market)
 
 
-def mechanism(market: Market, structure: Structure) -> Mechanism:
-    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report."""
+def mechanism(market: Market, structure: Structure, method: str | None = None) -> Mechanism:
+    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report.
+
+    Raises:
+        UsageError: `method` names no way in which such a programme is solved.
+    """
     from mechdsl.engines.compiled import compiled
     from mechdsl.mechanism import Mechanism
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compiled(program))
+    return Mechanism(market, structure, derivation, program, compiled(program, method))
 
 
-def run(market: Market, registry: Registry) -> Run:
-    """Solve one regime at its report (the types' means where none is stated) and certify the answer."""
+def run(market: Market, registry: Registry, method: str | None = None) -> Run:
+    """Solve one regime at its report (the types' means where none is stated) and certify the answer.
+
+    Args:
+        market: the regime.
+        registry: the structures at hand.
+        method: how, where there are several ways (`mirror` for a contest).
+    """
     from mechdsl.certify import certify
 
     matched = match(market, registry)
     if matched.structure is None:
         return Run(market, matched, problem=unhandled(market, matched, registry))
-    ready = mechanism(market, matched.structure)
+    ready = mechanism(market, matched.structure, method)
     report = stated_report(market)
     outcome = matched.structure.recover(ready, report)
     if outcome.status is Status.INFEASIBLE:

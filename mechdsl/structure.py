@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mechdsl.outcome import Check, Outcome, Sample
     from mechdsl.program import Program
 
-__all__ = ["Broken", "Claim", "Example", "Handles", "Registry", "Report", "Structure", "installed", "match"]
+__all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
 
 ENTRY_POINT_GROUP = "mechdsl.structures"
 
@@ -46,6 +46,7 @@ class Handles:
         represented: whether the provider of the last contract represents another layer (a union).
         words: for each kind, the arguments it understands: `{"direct": ("payment", "trials", "information")}`.
         refuses: a further condition: the reason why this market does not fit after all, or None.
+        money: for each kind, the arguments that are sums of money: they scale with it.
     """
 
     contracts: tuple[str, ...]
@@ -53,6 +54,7 @@ class Handles:
     represented: bool = False
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refuses: Callable[[Market], str | None] = lambda market: None
+    money: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         chain = ", then ".join(self.contracts) or "no contract"
@@ -80,14 +82,35 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a published statement comes to on an instance.
+
+    Args:
+        holds: None where it cannot be decided, or says nothing about this market.
+        met: whether the condition that guarantees it is met; None where none is known.
+        detail: the numbers, whole sentence.
+    """
+
+    holds: bool | None
+    met: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A published statement about outcomes: the relation, when it is guaranteed, and who said so."""
+    """A published statement about outcomes: the relation, when it is guaranteed, and who said so.
+
+    Args:
+        text: in the language of claims, or in words where `decide` says what it comes to.
+        decide: regime -> (mechanism, outcome), for the regimes that were solved -> the finding.
+    """
 
     name: str
     text: str
     condition: str
     guaranteed: Callable[[Market], bool | None]
     source: str
+    decide: Callable[[Mapping[str, tuple[Mechanism, Outcome]]], Finding] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
-from mechdsl.market import Layer, Market
+from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
 from mechdsl.program import Optimum, Status, given, optima
@@ -126,6 +126,8 @@ def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example:
 def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """No feasible decision near the optimum, or far from it, has a better objective: random search."""
     del outcome, example
+    if not optima(mechanism.program):  # a game, say: its certificate asks every player
+        return
     best = mechanism.solve(report)
     parameters = mechanism.structure.parameters(mechanism.market, report)
     for stage in optima(mechanism.program):
@@ -184,8 +186,10 @@ def _kept(market: Market, report: Report, lie: Outcome, layers: tuple[Layer, ...
 
 
 def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """Every layer with a private type is at least as well off as outside."""
+    """Every layer with a private type is at least as well off as outside; a planner, who has no contracts, commands."""
     del report, example
+    if not mechanism.market.contracts:
+        return
     for private in mechanism.market.types:
         layer = mechanism.market.layer(private.layer)
         outside = evaluate(layer.outside, mechanism.market.data, layer.letters)
@@ -210,7 +214,12 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
     del example
     factor = sp.Integer(7)
-    market = replace(mechanism.market, layers=tuple(_scaled(y, factor) for y in mechanism.market.layers))
+    money = mechanism.structure.handles.money
+    market = replace(
+        mechanism.market,
+        layers=tuple(_scaled(y, factor) for y in mechanism.market.layers),
+        contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
+    )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
     if other.status is not Status.OPTIMAL:
         yield f"with money scaled it ends {other.status}: {other.message}"
@@ -226,6 +235,8 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
 def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """At random points the exported Pyomo model and the formulas give the same objective."""
     del outcome, example
+    if not optima(mechanism.program):
+        return
     parameters = mechanism.structure.parameters(mechanism.market, report)
     solution = mechanism.solve(report)
     for stage in optima(mechanism.program):
@@ -303,6 +314,11 @@ def _feasible(program: Optimum, values: Mapping[Quantity, Array]) -> bool:
 
 def _scaled(layer: Layer, factor: sp.Expr) -> Layer:
     return replace(layer, cost=factor * layer.cost, value=factor * layer.value, outside=factor * layer.outside)
+
+
+def _paid(contract: Contract, factor: sp.Expr, money: tuple[str, ...]) -> Contract:
+    scaled = {n: a if n not in money or isinstance(a, str) else factor * a for n, a in contract.arguments.items()}
+    return replace(contract, arguments=scaled)
 
 
 def _relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:

@@ -31,6 +31,7 @@ LAYERS = (
     "distributions",
     "program",
     "market",
+    "signals",
     "elaborate",
     "overrides",
     "derivation",
@@ -83,7 +84,19 @@ BANNED_ANYWHERE = {"parse_expr", "parse_latex", "sympify"}
 BANNED_CALLS = {"S"}  # sympy's short name for sympify; its constants (S.One) are welcome
 
 # Values are frozen. These are at work: they gather as they go, and no stage hands them to the next. (Private ones may.)
-AT_WORK = {"Along", "Mechanism", "Quantiles", "RegimeNames", "Resolver", "Scope", "Tables", "Tally", "Workshop"}
+AT_WORK = {
+    "Along",
+    "Complementarity",
+    "Game",
+    "Mechanism",
+    "Quantiles",
+    "RegimeNames",
+    "Resolver",
+    "Scope",
+    "Tables",
+    "Tally",
+    "Workshop",
+}
 
 # Extras whose packages are imported where they are used, with a word on what to install where they are missing.
 RUNTIME_EXTRAS = ("figures", "tables", "cluster")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,10 +25,16 @@ from mechdsl.population.task import Part, Task
 TREE = Path(__file__).parent.parent
 
 
+LIBRARIES = [*Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()).glob("mechdsl/batch-*")]
+
+
 @pytest.fixture
 def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "mechdsl").mkdir(parents=True)
+    for library in LIBRARIES:  # made once, not in every test
+        shutil.copy(library, tmp_path / "cache" / "mechdsl")
     file = tmp_path / "pair.mech"
     file.write_text(TEXT)
     return file

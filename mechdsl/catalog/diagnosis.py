@@ -112,10 +112,9 @@ DIAGNOSIS = (
     Explanation(
         "M107",
         "an experiment that cannot run",
-        "What the experiment tabulates or plots has no meaning in the market: a name that is none, or a figure that "
-        "does not suit what is varied and drawn. A heat map wants two params varied, a line one, a box draws.",
-        "Name a quantity of the market or a word for outcomes (revenue, welfare, profit, payments, utility(LAYER), "
-        "information_rent), and a figure that suits the experiment.",
+        "A figure of the experiment does not suit what is varied and drawn: a heat map wants two params varied, a line "
+        "one, a box draws of the types.",
+        "Plot what suits the experiment, or vary and draw what the figure needs.",
         bad='experiment scale "More demand" { vary d.video in 3..6 by 1  plot heatmap(revenue) }',
         good='experiment scale "More demand" { vary d.video in 3..6 by 1  plot line(revenue) }',
     ),

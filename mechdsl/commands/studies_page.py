@@ -83,15 +83,17 @@ def _points(console: Console, found: Findings) -> None:
         if cell is None:
             table.add_row(*(["..."] + [""] * (len(table.columns) - 1)))
             continue
-        shown: list[Any] = [*(f"{v:g}" for v in cell.values), cell.regime]
+        shown: list[Any] = [*(a.text(v) for a, v in zip(task.axes, cell.values, strict=True)), cell.regime]
         shown += [figure_text(cell.figures[n]) if n in cell.figures else "" for n in names]
         table.add_row(*shown, *([pattern_text(cell.binding)] if binding else []))
     console.print(table)
-    for change in found.changes[:_SHOWN]:
+    if len(task.axes) > 1 and found.changes:
+        console.print(Text(f"what binds changes between {len(found.changes)} pairs of neighbours (in --json)"))
+    for change in found.changes[:_SHOWN] if len(task.axes) == 1 else ():
         place = ", ".join(f"{a.address} = {v:.6g}" for a, v in zip(task.axes, change.values, strict=True))
         text = f"{change.regime}: at {place} what binds changes from {pattern_text(change.before)}"
         console.print(Text(f"{text} to {pattern_text(change.after)}"))
-    if len(found.changes) > _SHOWN:
+    if len(task.axes) == 1 and len(found.changes) > _SHOWN:
         console.print(Text(f"... and {len(found.changes) - _SHOWN} further changes of what binds (in --json)"))
 
 

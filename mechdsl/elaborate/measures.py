@@ -15,8 +15,8 @@ import sympy as sp
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import Resolver, Scope
+from mechdsl.elaborate.outcomes import OUTCOME_WORDS
 from mechdsl.elaborate.places import word_span
-from mechdsl.elaborate.whole import OUTCOME_WORDS
 from mechdsl.errors import Diagnostic, MechError, Source, Span, did_you_mean
 from mechdsl.formula import IndexSet, Letter, Quantity, letters_of
 from mechdsl.market import Market

@@ -69,7 +69,7 @@ def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list
     if _wide(found):
         points = list(dict.fromkeys(c.values for c in found.cells))
         wide = _wide(found)
-        groups = [", ".join(f"{v[n]:g}" for n in wide) for v in points]
+        groups = [", ".join(found.study.task.axes[n].text(v[n]) for n in wide) for v in points]
         series = [(r, m) for r in regimes for m in plot.measures]
         names = [_series_name(r, m, regimes, plot, words) for r, m in series]
         keys = {(g, s): (regime, points[g], m) for g in range(len(points)) for s, (regime, m) in enumerate(series)}
@@ -221,6 +221,9 @@ def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
             handles.append(drawn)
             names.append(_line_name(regime, measure, rest, regimes, plot, rests, found, along, words))
     ax.margins(x=0.01)
+    if task.axes[along].takes:
+        places = sorted(task.axes[along].values)
+        ax.set_xticks(places, [task.axes[along].text(v) for v in places])
     marks = _mark_changes(ax, [c for c in found.changes if c.axis == along and c.regime in regimes], words, regimes)
     _legend(ax, handles, names)
     bands = f"Bands: {_error_text(found)}" if errors else ""
@@ -235,7 +238,7 @@ def _line_name(
     if len(rests) > 1:
         others = [a for n, a in enumerate(found.study.task.axes) if n != along]
         parts += [
-            f"{words.address(a.address).rsplit(', ', maxsplit=1)[-1]} = {v:g}"
+            f"{words.address(a.address).rsplit(', ', maxsplit=1)[-1]} = {a.text(v)}"
             for a, v in zip(others, rest, strict=True)
         ]
     return ", ".join(p for p in parts if p)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mechdsl import syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import label_text
-from mechdsl.elaborate.whole import OUTCOME_WORDS
+from mechdsl.elaborate.outcomes import OUTCOME_WORDS
 from mechdsl.market import Model
 
 __all__ = ["Labels", "labels"]

@@ -81,8 +81,10 @@ def _found(
 
 
 def _sizes(made: Workshop, task: Task, number: int) -> bool:
-    """Whether an axis sets the size of an index set: there is nothing between two of its values."""
+    """Whether there is nothing between two values of an axis: it sets the size of an index set, or takes labels."""
     axis = task.axes[number]
+    if axis.takes:
+        return True
     models = [made.model(replace(task.point(0), values=_with(task, number, v))) for v in axis.values[:2]]
     sizes = [[len(s) for s in next(iter(m.markets.values())).sets] for m in models]
     return sizes[0] != sizes[-1]
@@ -116,8 +118,9 @@ def _bisected(
 
 def _pattern(made: Workshop, regime: str, values: tuple[float, ...]) -> Pattern | None:
     """What binds at a point; None where there is no solution."""
-    market = made.model(replace(made.task.point(0), values=values)).markets[regime]
-    mechanism = made.mechanism(market)
+    point = replace(made.task.point(0), values=values)
+    market = made.model(point).markets[regime]
+    mechanism = made.mechanism(market, point)
     if mechanism is None:
         return None
     report = pipeline.stated_report(market)

@@ -26,15 +26,19 @@ def study_object(found: Findings) -> dict[str, Any]:
     for cell in found.cells:
         points.setdefault(cell.values, {})[cell.regime] = _cell_object(found, cell)
     addresses = [axis.address for axis in task.axes]
+
+    def at(values: tuple[float, ...]) -> dict[str, float | str]:
+        return {a.address: a.stated(v) for a, v in zip(task.axes, values, strict=True)}
+
     return {
         **head,
-        "axes": [{"param": a.address, "values": list(a.values)} for a in task.axes],
-        "points": [{"at": dict(zip(addresses, v, strict=True)), "regimes": r} for v, r in points.items()],
+        "axes": [{"param": a.address, "values": [a.stated(v) for v in a.values]} for a in task.axes],
+        "points": [{"at": at(v), "regimes": r} for v, r in points.items()],
         "changes": [
             {
                 "regime": c.regime,
                 "param": addresses[c.axis],
-                "at": dict(zip(addresses, c.values, strict=True)),
+                "at": at(c.values),
                 "before": list(c.before),
                 "after": list(c.after),
             }

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mechdsl import pipeline
-from mechdsl.accounting import constraint_slack
+from mechdsl.accounting import constraint_slack, settle
 from mechdsl.draws import uniform_draws
 from mechdsl.elaborate.measures import Measure, OutcomeWord
 from mechdsl.evaluate import Array, evaluate
@@ -25,7 +25,7 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome, Sample
 from mechdsl.population.task import Part, Point, Task
 from mechdsl.population.workshop import Workshop, workshop
-from mechdsl.program import Status
+from mechdsl.program import Optimum, Status
 from mechdsl.structure import Report
 
 __all__ = ["Rows", "binding_rows", "computed", "from_bytes", "to_bytes", "types_drawn"]
@@ -87,11 +87,12 @@ def _at_point(made: Workshop, point: Point, part: Part) -> Iterator[tuple[str, d
     for name in task.regimes:
         market = model.markets[name]
         reports = _reports(task, market, point, part)
-        mechanism = made.mechanism(market)
+        mechanism = made.mechanism(market, point)
         if mechanism is None:
             found[name] = (market, {}, {}, {"structure": None, "message": made.structures[name].why})
             continue
-        sample, said = _sampled(mechanism, reports)
+        quick = None if task.money else _decided(mechanism, reports)
+        sample, said = quick or _sampled(mechanism, reports)
         values = {**market.data, **reports, **_decisions(market, sample)}
         found[name] = (market, values, _columns(market, reports, sample), said)
     for number, name in enumerate(task.regimes):
@@ -167,6 +168,24 @@ def _sampled(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, A
         message = "" if sample.certified.all() else _reason(mechanism, reports, sample)
     said: dict[str, Any] = {"structure": sample.structure, "fallbacks": sample.fallbacks, "notes": list(sample.notes)}
     return sample, said | ({"message": message} if message else {})
+
+
+def _decided(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, Any]] | None:
+    """What is decided at one report, nobody's payments asked for; None where a solution is not yet an allocation."""
+    market, program = mechanism.market, mechanism.program
+    if not isinstance(program, Optimum) or {v.name for v in program.variables} != {
+        str(c.quantity.name) for c in market.choices
+    }:
+        return None
+    report = {q: np.asarray(table)[0] for q, table in reports.items()}
+    solution = mechanism.solve(report)
+    if solution.status is not Status.OPTIMAL:
+        return None
+    welfare = settle(market, report, solution.values, ()).welfare
+    allocation = {name: np.asarray(table)[None] for name, table in solution.values.items()}
+    gap = np.array([solution.residuals.get("gap", np.nan)])
+    name = mechanism.structure.name
+    return Sample(name, allocation, {}, {}, None, np.array([welfare]), None, gap, np.array([True])), {"structure": name}
 
 
 def _reason(mechanism: Mechanism, reports: Report, sample: Sample) -> str:

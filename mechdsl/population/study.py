@@ -71,15 +71,18 @@ def study(task: Task, model: Model, name: str, title: str, table: Sequence[str],
         UsageError: a figure that cannot be drawn.
     """
     measures = tuple(dict.fromkeys((*table, *(m for p in plots for m in p.measures))))
+    words = set()
     for text in measures:
         node = syntax.parse_expression(text)
         for regime in task.regimes:
             market = model.markets[regime]
-            measure(node, market, task.regimes, replace(market.source, name=f"'{text}'", text=text))
+            read = measure(node, market, task.regimes, replace(market.source, name=f"'{text}'", text=text))
+            words |= {word.word for _, word in read.words}
     for plot in plots:
         _fits(plot, task)
+    money = bool(task.draws) or not measures or bool(words - {"welfare"})
     types = frozenset(t.name for regime in task.regimes for t in model.markets[regime].types)
-    return Study(name, title, replace(task, measures=measures), tuple(table), tuple(plots), types)
+    return Study(name, title, replace(task, measures=measures, money=money), tuple(table), tuple(plots), types)
 
 
 def experiment_study(experiment: tree.ExperimentStatement, model: Model, task: Task) -> Study:
@@ -159,10 +162,27 @@ def _axis(axis: tree.Axis, model: Model) -> GridAxis:
             raise UsageError(f"{index_set.name} has no label '{label}'. {did_you_mean(label, index_set.labels)}")
     if len(labels) > len(declared.quantity.sets):
         raise UsageError(f"'{address}' has more labels than {name} has indices")
+    if declared.values_in is not None:
+        return _labelled(axis, declared.values_in.labels)
     values = _values(axis.values, address)
     if not values:
         raise UsageError(f"'{address}' takes no value: the range is empty")
     return GridAxis(name, tuple(labels), values)
+
+
+def _labelled(axis: tree.Axis, known: tuple[str, ...]) -> GridAxis:
+    """An axis whose values are labels."""
+    name, *labels = axis.path
+    nodes = axis.values.labels if isinstance(axis.values, tree.LabelSet) else ()
+    if isinstance(axis.values, tree.Sequence):
+        nodes = tuple(n for n in axis.values.items if isinstance(n, tree.Name | tree.String | tree.Number))
+    given = [label_text(node) for node in nodes]
+    for label in given:
+        if label not in known:
+            raise UsageError(f"'{name}' takes labels, and '{label}' is none of them. {did_you_mean(label, known)}")
+    if not given:
+        raise UsageError(f"'{name}' takes labels: name them, {name} in {{{', '.join(known[:2])}}}")
+    return GridAxis(name, tuple(labels), tuple(float(known.index(label)) for label in given), known)
 
 
 def _values(node: tree.Range | tree.LabelSet | tree.Sequence, address: str) -> tuple[float, ...]:

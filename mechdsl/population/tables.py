@@ -130,7 +130,9 @@ class RowTable:
         table: dict[str, Any] = {n: columns[n].astype(np.int64) for n in _WHOLE}
         regimes = np.array(self._task.regimes)[columns["regime"].astype(np.intp)]
         table = {"regime": regimes.tolist(), **table}
-        return table | {n: v for n, v in columns.items() if n not in table}
+        labels = {a.address: a for a in self._task.axes if a.takes}
+        shown = {n: [labels[n].stated(x) for x in v] if n in labels else v for n, v in columns.items()}
+        return table | {n: v for n, v in shown.items() if n not in table}
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
@@ -154,7 +156,7 @@ def figure_table(found: Findings) -> Table:
     table |= {n: [] for n in names}
     for cell, line in zip(found.cells, lines, strict=True):
         for axis, value in zip(task.axes, cell.values, strict=True):
-            table[axis.address].append(value)
+            table[axis.address].append(axis.stated(value))
         table["regime"].append(cell.regime)
         for n in names:
             table[n].append(line.get(n, math.nan))

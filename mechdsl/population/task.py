@@ -24,11 +24,27 @@ POINTS = 32  # markets a part at most
 
 @dataclass(frozen=True, slots=True)
 class GridAxis:
-    """`d.sports in 1..20`: a param, or one entry of it, and the values it takes."""
+    """`d.sports in 1..20`: a param, or one entry of it, and the values it takes.
+
+    Where the param takes labels, `takes` holds them and the values are places in it.
+    """
 
     name: str
     labels: tuple[str, ...]
     values: tuple[float, ...]
+    takes: tuple[str, ...] = ()
+
+    def stated(self, value: float) -> float | str:
+        """A value as the file would state it: a number, or a label."""
+        return self.takes[int(value)] if self.takes else value
+
+    def text(self, value: float) -> str:
+        """`3.5`, or a label."""
+        return self.takes[int(value)] if self.takes else f"{value:g}"
+
+    def override(self, value: float) -> Override:
+        """What sets the param so."""
+        return Override(self.name, self.labels, self.stated(value))
 
     @property
     def address(self) -> str:
@@ -71,6 +87,7 @@ class Task:
         seed: of params and types.
         measures: expressions to evaluate in every row, beside the outcomes.
         data: a hash of the files that the text names.
+        money: whether payments are wanted; where only decisions are looked at, they need not be computed.
     """
 
     text: str
@@ -86,6 +103,7 @@ class Task:
     seed: int = 0
     measures: tuple[str, ...] = ()
     data: str = ""
+    money: bool = True
 
     @property
     def grid(self) -> tuple[int, ...]:

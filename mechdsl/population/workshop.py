@@ -18,19 +18,17 @@ import numpy as np
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
-from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate import Override
 from mechdsl.elaborate.measures import Measure, measure
 from mechdsl.elaborate.places import walk
 from mechdsl.errors import Source
-from mechdsl.evaluate import Array
-from mechdsl.formula import Quantity
 from mechdsl.market import Market, Model
 from mechdsl.mechanism import Mechanism
 from mechdsl.population.task import Point, Task
-from mechdsl.program import Optimum, Program, Solution
-from mechdsl.structure import Match, installed, match
+from mechdsl.program import Optimum, Program
+from mechdsl.structure import Match, Structure, installed, match
 
-__all__ = ["Opened", "Workshop", "workshop"]
+__all__ = ["Workshop", "workshop"]
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +48,7 @@ class Workshop:
     structures: Mapping[str, Match]
     _models: dict[int, Model] = field(default_factory=dict)
     _derived: dict[Any, Derivation] = field(default_factory=dict)
+    _posed: dict[tuple[str, Point], tuple[Program, Any]] = field(default_factory=dict)
     _engines: dict[Any, Any] = field(default_factory=dict)
     _measures: dict[Any, Measure] = field(default_factory=dict)
 
@@ -60,7 +59,7 @@ class Workshop:
             MechError: a value does not fit the market.
         """
         here = dict(zip(self.task.axes, point.values, strict=True))
-        changed = [Override(a.name, a.labels, v) for a, v in here.items()]
+        changed = [a.override(v) for a, v in here.items()]
         if all(o.name in self.loose for o in changed):
             base = self._base(point)
             moved = {n: _replaced(m, changed) for n, m in base.markets.items()}
@@ -73,27 +72,55 @@ class Workshop:
         if point.instance not in self._models:
             self._models.clear()
             # At the values of a point: the file may state none that are in range, or be refused without them.
-            changed = [Override(a.name, a.labels, v) for a, v in zip(self.task.axes, point.values, strict=True)]
+            changed = [a.override(v) for a, v in zip(self.task.axes, point.values, strict=True)]
             self._models[point.instance] = self._elaborated(changed, self.task.seed_of(point))
         return self._models[point.instance]
 
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
         overrides = (*self.task.overrides, *changed)
-        return elaborate(self.file, self.source, folder, overrides, self.task.report, seed)
+        return pipeline.elaborated(self.file, self.source, folder, overrides, self.task.report, seed)
 
-    def mechanism(self, market: Market) -> Mechanism | None:
+    def mechanism(self, market: Market, point: Point) -> Mechanism | None:
         """The mechanism of a regime at a point, nothing remembered; None where no structure handles it."""
         structure = self.structures[market.regime].structure
         if structure is None:
             return None
-        shape = (market.regime, market.sets, market.constraints, market.layers, market.objectives,
-                 tuple((c.kind, tuple(c.arguments.items())) for c in market.contracts))  # fmt: skip
+        derivation = self._derivation(market, structure)
+        place = (market.regime, point)
+        if place not in self._posed:
+            if len(self._posed) >= 2 * len(self.task.regimes):
+                self._posed.clear()
+            program = structure.program(market, derivation)
+            self._posed[place] = (program, self._engine(program))
+        program, engine = self._posed[place]
+        return Mechanism(market, structure, derivation, program, engine)
+
+    def _derivation(self, market: Market, structure: Structure) -> Derivation:
+        """What theory makes of the market's formulas, which are the same at many points."""
+        contracts = tuple((c.kind, tuple(c.arguments.items())) for c in market.contracts)
+        shape = (market.regime, market.sets, market.constraints, market.layers, market.objectives, contracts)
         if shape not in self._derived:
             self._derived[shape] = pipeline.derive(market, structure)
-        derivation = self._derived[shape]
-        program = structure.program(market, derivation)
-        return Mechanism(market, structure, derivation, program, self._engine(program))
+        return self._derived[shape]
+
+    def _engine(self, program: Program) -> Any:
+        """The programme's engine; one build for all points whose programmes differ in the varied params alone."""
+        from mechdsl.engines.compiled import compiled
+
+        if not isinstance(program, Optimum):
+            return compiled(program)
+        from mechdsl.engines.opened import opened
+
+        names = frozenset(axis.name for axis in self.task.axes)
+        closed = tuple((q, table.tobytes()) for q, table in program.data.items() if q.name not in names)
+        key = (
+            program.sense, program.objective, program.variables, program.constraints, program.parameters,
+            program.convex, closed,
+        )  # fmt: skip
+        if key not in self._engines:
+            self._engines[key] = opened(program, names)
+        return self._engines[key].filled({q: table for q, table in program.data.items() if q.name in names})
 
     def measure(self, market: Market, text: str) -> Measure:
         """A measure of the task in a regime's terms: names and labels."""
@@ -102,36 +129,6 @@ class Workshop:
             self._measures[key] = measure(syntax.parse_expression(text), market, self.task.regimes, Source(text, text))
         return self._measures[key]
 
-    def _engine(self, program: Program) -> Any:
-        from mechdsl.engines.compiled import compiled
-
-        if not isinstance(program, Optimum) or not self.task.axes:
-            return compiled(program)
-        names = {axis.name for axis in self.task.axes}
-        varied = {q: table for q, table in program.data.items() if q.name in names}
-        closed = {q: table for q, table in program.data.items() if q not in varied}
-        key = (
-            program.sense, program.objective, program.variables, program.constraints, program.parameters,
-            program.convex, tuple((q, table.tobytes()) for q, table in closed.items()),
-        )  # fmt: skip
-        if key not in self._engines:
-            shared = replace(program, data=MappingProxyType(closed), parameters=(*program.parameters, *varied))
-            self._engines[key] = compiled(shared)
-        return Opened(self._engines[key], MappingProxyType(varied))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """A compiled programme with some of its data left open, filled in: one build for every point of a sweep."""
-
-    engine: Any
-    values: Mapping[Quantity, Array]
-
-    def solve(self, parameters: Mapping[Quantity, Array] | None = None, start: Solution | None = None) -> Solution:
-        """The optimum at these values of the parameters that were open before."""
-        solution: Solution = self.engine.solve({**(parameters or {}), **self.values}, start)
-        return solution
-
 
 def workshop(task: Task) -> Workshop:
     """The workshop of a task.
@@ -139,6 +136,9 @@ def workshop(task: Task) -> Workshop:
     Raises:
         MechError: the file is at fault.
     """
+    from mechdsl.engines.batch_machine import machine_code
+
+    machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
     file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
     made = Workshop(task, file, source, _loose(file), {})
     registry = installed([Path(name) for name in task.plugins])
@@ -190,7 +190,7 @@ def _replaced(market: Market, changed: list[Override]) -> Market | None:
     data = dict(market.data)
     for override in changed:
         declared = market.declarations.get(override.name)
-        if declared is None or len(override.labels) > len(declared.quantity.sets):
+        if declared is None or isinstance(override.value, str) or len(override.labels) > len(declared.quantity.sets):
             return None
         quantity = declared.quantity
         sets = zip(override.labels, quantity.sets, strict=False)
