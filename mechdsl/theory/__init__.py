@@ -10,6 +10,7 @@ from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
+from mechdsl.theory.data_claims import POSTED_PRICE_CLAIMS
 from mechdsl.theory.effort_checks import (
     bargaining_check,
     budget_check,
@@ -58,6 +59,7 @@ from mechdsl.theory.procurement import (
 )
 from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
 from mechdsl.theory.supply import best_response_step, supply
+from mechdsl.theory.tariff_claims import LINEAR_PRICE_CLAIMS, TARIFF_CLAIMS
 from mechdsl.theory.union import (
     union_checks,
     union_misfit,
@@ -66,14 +68,21 @@ from mechdsl.theory.union import (
     union_payment_step,
     union_truthtelling_step,
 )
+from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
+from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
     "CONTEST_CLAIMS",
     "CONTEST_WORDS",
     "DIRECT_WORDS",
+    "LINEAR_PRICE_CLAIMS",
+    "POSTED_PRICE_CLAIMS",
     "PRESIGNED_WORDS",
+    "TARIFF_CLAIMS",
     "bargaining_check",
+    "best_offer",
     "best_response_step",
     "budget_check",
     "chain_of",
@@ -107,6 +116,9 @@ __all__ = [
     "leader_objective",
     "linear_outcome",
     "linear_steps",
+    "menu_checks",
+    "menu_outcome",
+    "menu_program",
     "participation_step",
     "parties",
     "payment_steps",
@@ -136,6 +148,8 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_menu_misfit",
+    "union_menu_steps",
     "union_misfit",
     "union_outcome",
     "union_participation_step",
