@@ -138,12 +138,13 @@ def regime(run: Run, view: View) -> RenderableType:
 
 
 def comparison(runs: Iterable[Run]) -> RenderableType:
-    """The regimes side by side: revenue, welfare, all payments together, and whether each is certified."""
+    """The regimes side by side: revenue, welfare, profit, all payments together, and whether each is certified."""
     rows = list(runs)
     outcomes = [r.outcome for r in rows]
     numbers = {
         "revenue": [o.revenue if o else None for o in outcomes],
         "welfare": [o.welfare if o else None for o in outcomes],
+        "profit": [o.profit if o else None for o in outcomes],
         "payments": [_paid_by_providers(o) if o else None for o in outcomes],
     }
     table = _table("regime", [name for name, column in numbers.items() if any(v is not None for v in column)])
@@ -218,6 +219,11 @@ def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
         name = str(choice.quantity.name)
         if name in outcome.allocation:
             columns.setdefault(choice.quantity.sets, []).append(_column(name, outcome.allocation[name]))
+    for name, table in outcome.extra.items():  # what a structure adds for each choice: prices, weights
+        shapes = (c.quantity.sets for c in market.choices if np.shape(table) == c.quantity.shape)
+        sets = next(shapes, None) if isinstance(table, np.ndarray) else None
+        if sets is not None:
+            columns.setdefault(sets, []).append(_column(name, table))
     paid = [layer for layer in market.layers if layer.name in outcome.payments]
     for layer in paid:
         alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
@@ -340,7 +346,8 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
 
 
 def _bottom_line(outcome: Outcome) -> Text:
-    figures = (("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit))
+    figures = [("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit)]
+    figures += [(name, value) for name, value in outcome.extra.items() if isinstance(value, float)]
     text = Text()
     for name, value in figures:
         if value is not None:
