@@ -15,6 +15,7 @@ from functools import lru_cache
 __all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
+_LONGEST = 4_000  # characters of a message
 _COMPARED = 200  # known words that a wrong one is compared with
 
 
@@ -66,12 +67,12 @@ class Diagnostic:
     def render(self, source: Source) -> str:
         """The message as a person reads it: head line, excerpt with caret, hint."""
         head = f"{self.severity}[{self.code}] in {source.name}"
-        message = _printable(self.message)  # it may quote what a terminal must not be sent
+        message = _sayable(self.message)
         if self.span is None:
             lines = [f"{head}: {message}"]
         else:
             lines = [f"{head}, {_place(self.span)}: {message}", *_excerpt(source, self.span)]
-        hint = f"{_printable(self.hint)} " if self.hint else ""
+        hint = f"{_sayable(self.hint)} " if self.hint else ""
         lines.append(f" {hint}(mechdsl explain {self.code})")
         return "\n".join(lines)
 
@@ -84,6 +85,9 @@ class MechError(Exception):
         self.diagnostics: tuple[Diagnostic, ...] = tuple(dict.fromkeys(ordered))
         self.source = source
         super().__init__(self.render())
+
+    def __reduce__(self) -> tuple[type[MechError], tuple[tuple[Diagnostic, ...], Source]]:
+        return MechError, (self.diagnostics, self.source)  # whole, from one process to another
 
     def render(self) -> str:
         return "\n\n".join(d.render(self.source) for d in self.diagnostics)
@@ -149,6 +153,11 @@ def _cut(text: str, column: int) -> tuple[str, int]:
     head = "..." if start else ""
     tail = "..." if start + _EXCERPT_WIDTH < len(text) else ""
     return f"{head}{_printable(piece)}{tail}", column - start + len(head)
+
+
+def _sayable(text: str) -> str:
+    """A message as a terminal can bear it: it may quote what cannot be printed, or goes on for ever."""
+    return _printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _printable(text: str) -> str:

@@ -29,6 +29,7 @@ __all__ = [
     "derivative",
     "entries",
     "letters_of",
+    "precision_of",
     "quantities",
     "rename_letters",
     "substitute",
@@ -102,8 +103,8 @@ class Quantity(sp.Symbol):  # type: ignore[misc]
         name: as the file calls it.
         sets: the index sets it is indexed by, in order; `()` for a scalar.
         role: `param` (known data), `type` (private information), `decision`, `open` (given with each solve, e.g. a
-        virtual
-            cost), `state`, `common`, `statistic` (a moment or end of a type's distribution).
+            virtual cost), `state`, `common`, `statistic` (a moment or end of a type's distribution), `precision` (of
+            what signals tell of a state).
         domain: the range its values are known to lie in; curvature proofs rest on it.
         latex_name: how documents print it, when not from its name.
     """
@@ -304,6 +305,12 @@ def entries(expression: sp.Basic, role: str | None = None) -> frozenset[sp.Expr]
 def quantities(expression: sp.Basic, role: str | None = None) -> frozenset[Quantity]:
     """All quantities that occur in `expression`, of one role if given."""
     return frozenset(q for q in expression.atoms(Quantity) if role is None or q.role == role)
+
+
+def precision_of(state: Quantity) -> Quantity:
+    """`precision(theta)`: what all signals together tell of a state, a number that follows from what is chosen."""
+    latex = rf"\mathrm{{precision}}({state.latex_name or sp.latex(sp.Symbol(state.name))})"
+    return Quantity(f"precision({state.name})", state.sets, "precision", Interval(0.0, float("inf")), latex)
 
 
 def decided(expression: sp.Expr) -> sp.Expr:

@@ -269,6 +269,7 @@ sys.exit(main(["check", sys.argv[1]]))
 @pytest.mark.parametrize(
     "text",
     ["a" * 100_000_000, "let a = " + "(" * 20_000, HEAD + "param p = 9^9^9^9", HEAD + back("let", "{} + 1", 1_500)],
+    ids=["large", "deep", "tower", "chain"],
 )
 def test_the_command_as_a_whole(text: str, tmp_path: Path) -> None:
     file = tmp_path / "hostile.mech"

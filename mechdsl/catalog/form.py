@@ -66,7 +66,8 @@ FORM = (
         "a signal that is not a sum with noise",
         "A signal tells of a state, with noise: its formula is a sum, one of whose terms is noise(variance = ...) or "
         "noise(precision = ...). The rest is what it is on average. How much a signal is worth depends on the "
-        "precision of its noise alone, so the noise is written out.",
+        "precision of its noise alone, so the noise is written out. What is unknown, states and common factors, enters "
+        "linearly, times known data.",
         "Write signal s = theta + noise(precision = e). A signal without noise would reveal the state: nothing is "
         "left to estimate.",
         bad="state theta\nlayer critic { signal s = theta }",

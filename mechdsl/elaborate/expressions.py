@@ -17,7 +17,7 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import FAMILIES
 from mechdsl.elaborate.limits import MAX_ENTRIES, MAX_HEIGHT, MAX_LETTERS, MAX_NODES, MAX_POWER_BITS
-from mechdsl.elaborate.wording import ELSEWHERE, NO_EXPRESSION, ROLES, here, other_letter, unbound
+from mechdsl.elaborate.wording import ELSEWHERE, INFINITY, NO_EXPRESSION, ROLES, here, other_letter, unbound
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.formula import (
     Entry,
@@ -28,6 +28,7 @@ from mechdsl.formula import (
     Quantity,
     decided,
     letters_of,
+    precision_of,
     quantities,
     rename_letters,
 )
@@ -44,7 +45,6 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
     "max": (2, 50, sp.Max),
 }
 _STATISTICS = ("mean", "lower", "upper")
-_OF_STATES = ("precision",)
 _RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne,
 }  # fmt: skip
@@ -205,7 +205,13 @@ class Resolver:
     def _unknown(self, name: str, node: tree.Node, known: tuple[str, ...]) -> None:
         what = self.names.elsewhere(name)
         message = f"unknown name '{name}'" if what is None else f"'{name}' is {what}, and no quantity"
-        self._error("M010", message, self.names.word(node, name), did_you_mean(name, known))
+        head, _, tail = name.rpartition("_")
+        hint = did_you_mean(name, known)
+        if head in known and tail:  # x_k, x_video
+            hint = f"An entry of '{head}' is written {head}[{tail}]. {hint[hint.find('Known') :]}"
+        elif name in INFINITY:
+            hint = "Infinity is written 'inf'."
+        self._error("M010", message, self.names.word(node, name), hint)
 
     def _letter_value(self, letter: Letter, node: tree.Node) -> sp.Expr:
         """A letter as a number, where its labels are consecutive numbers (`1..N`): the label."""
@@ -496,8 +502,8 @@ class Resolver:
             return self._statistic(node, scope)
         if node.name == "if":
             return self._if(node, scope)
-        if node.name in _OF_STATES and len(node.arguments) == 1:
-            return sp.Function(node.name)(self._resolve(node.arguments[0].value, scope))
+        if node.name == "precision":
+            return self._precision(node, scope)
         if node.name not in FUNCTIONS:
             self._unknown_function(node)
             return self._placeholder()
@@ -517,9 +523,38 @@ class Resolver:
             return self._placeholder()
         return build(*arguments)
 
+    def _precision(self, node: tree.Call, scope: Scope) -> sp.Expr:
+        """`precision(theta)`: how precisely the signals tell a state; a number that follows from what is chosen."""
+        if len(node.arguments) != 1 or node.arguments[0].name is not None:
+            message = f"precision takes 1 argument, {here(len(node.arguments))}"
+            self._error("M013", message, node, "Write precision(theta), of a state.")
+            return self._placeholder()
+        inner = Scope(scope.letters)
+        state = self._resolve(node.arguments[0].value, inner)
+        head = state.quantity if isinstance(state, Entry) else state
+        if not isinstance(head, Quantity) or head.role != "state":
+            if not unresolved(state):
+                self._error("M035", "precision is of a state", node.arguments[0].value, "Declare one: state theta.")
+            return self._placeholder()
+        if scope.roles is not None:
+            purpose = scope.purpose or "this"
+            message = (
+                f"'{node.name}({head.name})' follows from what is chosen, and {purpose} must be made of known data"
+            )
+            self._error("M035", message, node, "Use params, or lets made of them.")
+            return self._placeholder()
+        quantity = precision_of(head)
+        return Entry(quantity, *state.indices) if isinstance(state, Entry) else quantity
+
     def _unknown_function(self, node: tree.Call) -> None:
         hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
         message = f"unknown function '{node.name}'"
+        kind = self.names.kind(node.name)
+        if kind is not None:
+            message = f"'{node.name}' is {ROLES.get(kind, kind)}, and no function"
+            words = [a.value for a in node.arguments if isinstance(a.value, tree.Name | tree.Number | tree.String)]
+            entry = f"{node.name}[{', '.join(map(label_text, words))}]" if words else self.names.as_declared(node.name)
+            hint = f"An entry stands in square brackets, {entry}; a product needs its sign."
         if node.name in FAMILIES and node.name not in ELSEWHERE:
             message = f"'{node.name}' is a distribution, and no function"
             hint = f"Draw a param from it, `param a ~ {node.name}(...)`, or a type, `type c[k] ~ {node.name}(...)`."

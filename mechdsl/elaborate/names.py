@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
-from mechdsl.distributions import Distribution
+from mechdsl.distributions import Distribution, Family
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
 from mechdsl.elaborate.laws import Laws
 from mechdsl.elaborate.limits import MAX_DECISIONS, MAX_ENTRIES, MAX_LABELS, MAX_LETTERS, MAX_TOTAL, MAX_TYPES
@@ -49,6 +49,7 @@ class RegimeNames:
     overrides: tuple[Override, ...]
     seed: int
     diagnostics: list[Diagnostic]
+    families: Mapping[str, Family]
     room: int = MAX_TOTAL  # for the entries of params yet to come
     declared: dict[str, Declared] = field(default_factory=dict)
     set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
@@ -144,6 +145,10 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
+        for found in self.sets_found.values():
+            letter = next((a for a, of in self.letter_sets.items() if found is not None and of == found.name), None)
+            if found is not None and letter is not None and name in found.labels:
+                return f"It is a label of {found.name}: declare for all, with [{letter}], and give values by label."
         return did_you_mean(name, self.letter_sets) if self.letter_sets else "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:

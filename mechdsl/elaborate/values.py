@@ -29,6 +29,7 @@ from mechdsl.formula import IndexSet
 __all__ = ["Folder", "Reader", "csv_number", "entry_text"]
 
 
+_LONG = 60  # characters of a cell that a message quotes
 _SHOWN = 5  # mistakes of one data file
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -270,13 +271,15 @@ class Reader:
             if unknown:
                 index_set, label = unknown[0]
                 remedies = did_you_mean(label, index_set.labels)
-                problems.append((f"{where}: {index_set.name} has no label '{label}'", remedies))
+                problems.append((f"{where}: {index_set.name} has no label '{_cut(label)}'", remedies))
                 continue
             place = tuple(places[label] for places, label in zip(positions, cell.labels, strict=True))
             value = self._cell_value(cell.text)
             if value is None:
                 what = f"label of {self.values_in.name}" if self.values_in else "number"
-                problems.append((f"{where}: '{cell.text}' is no {what}, for {self._entry(at, *cell.labels)}", remedy))
+                problems.append(
+                    (f"{where}: '{_cut(cell.text)}' is no {what}, for {self._entry(at, *cell.labels)}", remedy)
+                )
             elif place in seen:
                 problems.append((f"{where}: {self._entry(at, *cell.labels)} is given twice", remedy))
             else:
@@ -369,6 +372,10 @@ def _layout(sets: tuple[IndexSet, ...]) -> str:
             return f"Write a table, {table}; or {named}."
         case _:
             return f"{named[0].upper()}{named[1:]}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def _kind(node: tree.Node) -> str:
