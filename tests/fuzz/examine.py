@@ -114,6 +114,8 @@ def _well_formed(diagnostic: Diagnostic, source: Source) -> None:
         raise Misdeed(f"no code of the catalogue: {diagnostic}")
     if not diagnostic.message or not diagnostic.hint:
         raise Misdeed(f"nothing said: {diagnostic}")
+    if len(diagnostic.message) > _LONGEST:
+        raise Misdeed(f"a message of {len(diagnostic.message)} characters")
     rendered = diagnostic.render(source)
     rendered.encode()
     if hidden := _CONTROL.search(rendered):
