@@ -26,6 +26,8 @@ FEASIBILITY_TOLERANCE = 1e-8
 STATIONARITY_TOLERANCE = 1e-6
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
+NOTHING = 1e-14  # share of the objective that is less than any digit of it
+NO_MONEY = 1e-200  # amounts below are none: outputs too small to be numbers cost that
 
 
 def certify(mechanism: Mechanism, report: Report, outcome: Outcome) -> Certificate:
@@ -100,8 +102,9 @@ def _conditions(
     sign = 1 if program.sense == "minimize" else -1
     benefit = sp.Add(*(_priced(c, multipliers[c.name]) for c in program.constraints))
     worst, where = 0.0, ""
+    least = max(NOTHING * abs(float(evaluate(program.objective, values))), NO_MONEY)
     for variable in program.variables:
-        relative = _stationarity(variable, sign * program.objective, benefit, values)
+        relative = _stationarity(variable, sign * program.objective, benefit, values, least)
         place = _argmax(relative)
         if relative[place] > worst:
             worst = float(relative[place])
@@ -122,8 +125,13 @@ def _priced(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
     return IndexSum(body, constraint.letters, constraint.where) if constraint.letters else body
 
 
-def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array]) -> Array:
-    """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds."""
+def _stationarity(
+    variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array], least: float
+) -> Array:
+    """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds.
+
+    An entry counts as at its lower bound where moving it there would save less than `least`.
+    """
     fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
     entry = variable.quantity[fresh] if fresh else variable.quantity
     with np.errstate(all="ignore"):
@@ -135,7 +143,9 @@ def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, valu
     with np.errstate(all="ignore"):
         relative = np.where(scale > 0, (cost - gain) / scale, 0.0)
     improving = np.abs(relative)
-    improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
+    with np.errstate(all="ignore"):
+        near = (x <= lower) | ((x - lower) * (cost - gain) < least)
+    improving = np.where(near, np.maximum(-relative, 0), improving)
     improving = np.where(x >= upper, np.maximum(relative, 0), improving)
     # At 0 both sides may be infinite or 0 * inf (a multiplier of 0 on an infinite slope): nothing pulls the decision
     # up.
