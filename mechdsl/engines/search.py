@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from mechdsl.engines.callbacks import Scales, Structure
 from mechdsl.engines.conditions import TINY, Barrier, Conditions, System
+from mechdsl.engines.domain import Domain
 from mechdsl.engines.elastic import least_violation
 from mechdsl.engines.form import Form, Point
 from mechdsl.engines.gap import duality_gap, reach
@@ -56,6 +57,7 @@ class Machine:
     monotone: Monotone
     residuals: Residuals
     ipopt: Ipopt
+    domain: Domain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,8 +176,8 @@ class Search:
             yield from self.settled(self.from_ipopt(stopped, scales), STEPS, "Ipopt, refined")
             if follows:
                 yield from self.along_the_path(sizes)
-        elif near is not None:
-            first = near.x
+        else:
+            first = self.started(first if near is None else near.x)
         if not self.form.families:
             found = vertex(self.machine.structure, self.numbers, scales)
             if found is not None and found.status is not Status.OPTIMAL:
@@ -216,6 +218,14 @@ class Search:
         found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
         if found.error < SOUND:
             yield self.judged(found, None, Status.OPTIMAL, method)
+
+    def started(self, first: Array) -> Array:
+        """`first`, or a point at which the formulas have values, if there they have none."""
+        domain = self.machine.domain
+        if not domain.arguments or np.isfinite(Point(self.form, self.numbers, first).rows()).all():
+            return first
+        point = domain.inside(self.parameters)
+        return first if point is None else completed(self.form, self.numbers, self.form.columns(point))
 
     def at_a_vertex(self, found: Stopped, scales: Scales) -> Iterator[Candidate]:
         """An optimal vertex of a linear programme, as it is and refined."""
@@ -356,7 +366,10 @@ class Search:
         nearest = None if self.monotone else self.nearest()
         if nearest is not None and nearest.verdict.feasibility > SOUND:
             return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
-        return self.solution(last, Status.UNBOUNDED if last.ended is Status.UNBOUNDED else Status.FAILED)
+        if last.ended is Status.UNBOUNDED:
+            return self.solution(last, Status.UNBOUNDED)
+        point = self.form.by_variable(self.last)
+        return self.solution(last, Status.FAILED, self.machine.domain.complaint(self.parameters, point))
 
     def nearest(self) -> Candidate | None:
         """The point of least violation."""
