@@ -100,17 +100,18 @@ def central(function: object, z: Array) -> Array:
     return np.asarray((4 * fine - coarse) / 3)
 
 
-PROGRAMMES = {
-    "mixed": lambda: (mixed(), {}),
-    "procurement": lambda: ((p := procurement(5))[0], {p[1]: np.linspace(0.5, 2, 5)}),
-    "large": lambda: ((p := procurement(60))[0], {p[1]: np.linspace(0.5, 2, 60)}),
-}
+def programme(name: str) -> tuple[Optimum, dict[Quantity, Array]]:
+    if name == "mixed":
+        return mixed(), {}
+    size = 5 if name == "procurement" else 60
+    program, w = procurement(size)
+    return program, {w: np.linspace(0.5, 2, size)}
 
 
 @pytest.mark.parametrize("name", ["mixed", "procurement"])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_callbacks_against_differences(name: str, seed: int) -> None:
-    callbacks, structure, z = loaded(*PROGRAMMES[name](), seed)
+    callbacks, structure, z = loaded(*programme(name), seed)
     n, m = structure.form.n, structure.form.m
     gradient = callbacks.gradient(z).copy()
     assert gradient == pytest.approx(central(lambda t: [callbacks.objective(t)], z)[:, 0], rel=1e-7, abs=1e-8)
@@ -132,7 +133,7 @@ def test_callbacks_against_differences(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", ["mixed", "procurement", "large"])
 def test_rows_are_what_the_formulas_say(name: str) -> None:
-    program, parameters = PROGRAMMES[name]()
+    program, parameters = programme(name)
     form = Form(lower(program))
     from mechdsl.engines.form import Point
     from mechdsl.engines.scaling import completed

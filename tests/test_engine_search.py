@@ -36,6 +36,12 @@ def test_unbounded_programmes_are_not_solved(program: Optimum) -> None:
     assert found.status is Status.UNBOUNDED, found.message
 
 
+def test_a_best_value_that_is_not_attained_is_no_optimum() -> None:
+    found = compile_optimum(written(1 / (1 + X), {"row": (X + Y, ">=", 1)}, {X: (0, INF), Y: (0, INF)})).solve()
+    assert found.status is Status.FAILED
+    assert "no optimum to stop at" in found.message
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_infeasible_is_never_said_where_there_is_a_point(seed: int) -> None:
     """Rows built around a known point, convex and tight: whatever else comes out, it is not `infeasible`."""
@@ -86,7 +92,7 @@ def test_optimal_is_earned_by_residuals() -> None:
 
 def by_scipy(function: object, rows: list[object], size: int, start: float = 1.0) -> float:
     found = minimize(
-        function,  # type: ignore[call-overload]
+        function,
         np.full(size, start),
         bounds=[(1e-9, None)] * size,
         constraints=[{"type": "ineq", "fun": row} for row in rows],

@@ -368,8 +368,30 @@ class Search:
             return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
         if last.ended is Status.UNBOUNDED:
             return self.solution(last, Status.UNBOUNDED)
+        if last.verdict.feasibility <= SOUND and (falls := self.falls_on(last.guess.x)):
+            if falls[1] >= 0.5 * falls[0]:
+                return self.solution(last, Status.UNBOUNDED)
+            remark = "It still improves as far out as was looked, by ever less: it may have no optimum to stop at."
+            return self.solution(last, Status.FAILED, remark)
         point = self.form.by_variable(self.last)
         return self.solution(last, Status.FAILED, self.machine.domain.complaint(self.parameters, point))
+
+    def falls_on(self, x: Array) -> tuple[float, float] | None:
+        """By how much the objective falls from far out along the largest decisions to further and further still.
+
+        None where that leaves what is feasible, or where it does not fall.
+        """
+        far = np.abs(x) >= 1e-3 * float(np.max(np.abs(x), initial=0.0))
+        worth = []
+        for factor in (1.0, 1e3, 1e6):
+            at = completed(self.form, self.numbers, np.where(far, x * factor, x))
+            candidate = self.judged(self.bare(at), None, Status.FAILED, "far out")
+            inside = np.all((at >= self.numbers.lower) & (at <= self.numbers.upper))
+            if not inside or not candidate.verdict.feasibility <= SOUND:
+                return None
+            worth.append(self.sense * candidate.verdict.objective)
+        first, second = worth[0] - worth[1], worth[1] - worth[2]
+        return (first, second) if first > 0 and second >= 0 else None
 
     def nearest(self) -> Candidate | None:
         """The point of least violation."""
