@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome, Sample
-    from mechdsl.program import Constraint, Optimum, Solution, Stages, Status, Variable
+    from mechdsl.program import Constraint, Equilibrium, Menu, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -24,12 +24,14 @@ __all__ = [
     "Claim",
     "Constraint",
     "Derivation",
+    "Equilibrium",
     "Example",
     "Handles",
     "Market",
     "MarketFile",
     "MechError",
     "Mechanism",
+    "Menu",
     "Optimum",
     "Outcome",
     "Report",
@@ -58,12 +60,14 @@ _HOME = {
     "Claim": "structure",
     "Constraint": "program",
     "Derivation": "derivation",
+    "Equilibrium": "program",
     "Example": "structure",
     "Handles": "structure",
     "Market": "market",
     "MarketFile": "api",
     "MechError": "errors",
     "Mechanism": "mechanism",
+    "Menu": "program",
     "Optimum": "program",
     "Outcome": "outcome",
     "Report": "structure",

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, overload
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
-from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate import Override
 from mechdsl.errors import Source, UsageError, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
@@ -23,13 +23,15 @@ from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
 from mechdsl.overrides import assignments, entries
 from mechdsl.pipeline import Run
+from mechdsl.population.study import data_hash
+from mechdsl.population.task import Task
 from mechdsl.program import Program, Status
 from mechdsl.report import json_report
 from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
 from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse"]
+__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse", "task_of"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -68,8 +70,9 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = elaborate(file, source, folder, seed=seed)
-    return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
+    registry = installed([Path(p) for p in plugins])
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
+    return MarketFile(file, source, folder, model, registry, seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,10 +102,20 @@ class MarketFile:
         return tuple(self.model.markets)
 
     @overload
-    def solve(self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Result: ...
+    def solve(
+        self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...
+    ) -> Result: ...
 
     @overload
-    def solve(self, regime: Names = ..., *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Results: ...
+    def solve(
+        self,
+        regime: Names = ...,
+        *,
+        at: Values = ...,
+        set: Values = ...,
+        seed: int | None = ...,
+        method: str | None = ...,
+    ) -> Results: ...
 
     def solve(
         self,
@@ -111,6 +124,7 @@ class MarketFile:
         at: Values = None,
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
+        method: str | None = None,
     ) -> Result | Results:
         """Solve at the reported types, and certify.
 
@@ -119,13 +133,14 @@ class MarketFile:
             at: reported types, on top of the file's own report.
             set: params, on top of the file's own.
             seed: of params drawn with `~`; the one given on loading if None.
+            method: of equilibria: `conditions` or `mirror`; None for the first.
 
         Raises:
-            UsageError: there is no such regime, or `at` or `set` cannot be read.
+            UsageError: there is no such regime or method, or `at` or `set` cannot be read.
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(_finished(m, self.registry)) for m in chosen(model, _names(regime))}
+        results = {m.regime: Result.of(_finished(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002
@@ -133,7 +148,9 @@ class MarketFile:
         if not (at or set) and seed in (None, self.seed):
             return self.model
         given = (self._overrides(set), self._overrides(at))
-        return elaborate(self.file, self.source, self.folder, *given, seed=self.seed if seed is None else seed)
+        seed = self.seed if seed is None else seed
+        families = self.registry.distributions.families
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
@@ -350,15 +367,47 @@ def exported(markets: Sequence[Market], registry: Registry, to: str) -> str:
     return {"pyomo": pyomo_text, "nl": nl_text}[to](*programme)
 
 
+def task_of(
+    model: Model,
+    path: str | Path | None,
+    sets: Sequence[str] = (),
+    at: Sequence[str] = (),
+    *,
+    regimes: Sequence[str] = (),
+    plugins: Sequence[str | Path] = (),
+    draws: int = 0,
+    seed: int = 0,
+) -> Task:
+    """What to compute, as text and numbers, from a model and what is given from outside.
+
+    Args:
+        model: the file, read.
+        path: of the file; None for a text.
+        sets: as after `--set`.
+        at: as after `--at`.
+        regimes: those asked for; () for all.
+        plugins: files of further structures.
+        draws: of the types.
+        seed: of types and params.
+    """
+    folder = str(Path(path).resolve().parent) if path is not None else None
+    overrides, report = (tuple(o for text in given for o in assignments(text)) for given in (sets, at))
+    return Task(
+        model.source.text, model.source.name, folder, tuple(regimes) or tuple(model.markets),
+        tuple(str(Path(p).resolve()) for p in plugins), overrides, report,
+        draws=draws, seed=seed, data=data_hash(model.file, folder),
+    )  # fmt: skip
+
+
 def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quantity, Array]]:
     """The programme of a regime, and its open parameters at the regime's report."""
     program = structure.program(market, structure.derive(market))
     return program, structure.parameters(market, pipeline.stated_report(market))
 
 
-def _finished(market: Market, registry: Registry) -> Run:
+def _finished(market: Market, registry: Registry, method: str | None) -> Run:
     """The run of a regime; an interrupt is Python's, so that it stops whatever calls this."""
-    run = pipeline.run(market, registry)
+    run = pipeline.run(market, registry, method)
     if run.outcome is not None and run.outcome.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     return run

@@ -16,7 +16,7 @@ from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution
 from mechdsl.errors import Diagnostic, Source, Span
 from mechdsl.evaluate import Array
-from mechdsl.formula import Entry, IndexSet, Letter, Quantity
+from mechdsl.formula import Entry, IndexSet, Letter, Quantity, decided
 from mechdsl.program import Constraint
 
 __all__ = [
@@ -35,12 +35,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A name the file declares, for documents and messages: `param d[k] in [0, inf) "content demanded"`."""
+    """A name the file declares, for documents and messages: `param d[k] in [0, inf) "content demanded"`.
+
+    `values_in`: the index set whose labels a param takes for values, as `param home[n] in domains`.
+    """
 
     quantity: Quantity
     letters: tuple[Letter, ...]
     doc: str = ""
     span: Span | None = field(default=None, compare=False)
+    values_in: IndexSet | None = None
 
     @property
     def entry(self) -> sp.Expr:
@@ -157,6 +161,7 @@ class Market:
         lets: named expressions, already inlined in every formula; kept for documents: (declaration, expression).
         data: the value of every param and statistic, shape `quantity.shape`.
         constraints: `demand` and named constraints.
+        origins: where the terms that depend on decisions were written.
         report: the stated types at which to solve, by type, NaN where unstated; None when the file has no report.
     """
 
@@ -179,6 +184,13 @@ class Market:
     objectives: tuple[Objective, ...]
     report: Mapping[Quantity, Array] | None
     source: Source
+    origins: Mapping[sp.Basic, tuple[Span, ...]] = field(default_factory=dict)
+
+    def origin(self, term: sp.Basic, within: Span | None) -> Span | None:
+        """Where a term of a formula was written: inside `within` if it was, or in a `let`; else `within` itself."""
+        found = self.origins.get(decided(term), ()) if isinstance(term, sp.Expr) else ()
+        inside = (s for s in found if within is not None and within.start <= s.start and s.end <= within.end)
+        return next(inside, next(iter(found), within))
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)

@@ -6,7 +6,7 @@ side by side, so any of it can be printed, tested or reported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechdsl import syntax
+from mechdsl import syntax_tree as tree
+from mechdsl.distributions import Family
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.errors import Diagnostic, Source
+from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Status, given, optima
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
     from mechdsl.mechanism import Mechanism
 
-__all__ = ["Run", "derive", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
+__all__ = ["Run", "derive", "elaborated", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
 
 
 def load(
@@ -33,6 +35,7 @@ def load(
     overrides: Sequence[Override] = (),
     report: Sequence[Override] = (),
     seed: int = 0,
+    families: Mapping[str, Family] | None = None,
 ) -> Model:
     """Read, parse and elaborate a file.
 
@@ -40,7 +43,7 @@ def load(
         MechError: with every mistake found.
     """
     file, source = syntax.read(path)
-    return elaborate(file, source, Path(path).parent, overrides, report, seed)
+    return elaborated(file, source, Path(path).parent, overrides, report, seed, families)
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
@@ -49,7 +52,30 @@ def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int
     Raises:
         MechError: with every mistake found.
     """
-    return elaborate(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+    return elaborated(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+
+
+def elaborated(
+    file: tree.File,
+    source: Source,
+    folder: Path | None = None,
+    overrides: Sequence[Override] = (),
+    report: Sequence[Override] = (),
+    seed: int = 0,
+    families: Mapping[str, Family] | None = None,
+) -> Model:
+    """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
+
+    Raises:
+        MechError: with every mistake found; those of curvature only where there are no others.
+    """
+    from mechdsl.theory.faults import faults
+
+    model = elaborate(file, source, folder, overrides, report, seed, families)
+    found = [fault for market in model.markets.values() for fault in faults(market)]
+    if found:
+        raise MechError(found, source)
+    return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +102,7 @@ class Run:
 
     @property
     def solved(self) -> bool:
-        return self.outcome is not None and self.outcome.status is Status.OPTIMAL
+        return self.outcome is not None and self.outcome.status.found
 
 
 def derive(market: Market, structure: Structure) -> Derivation:
@@ -84,25 +110,34 @@ def derive(market: Market, structure: Structure) -> Derivation:
     return structure.derive(market)
 
 
-def mechanism(market: Market, structure: Structure) -> Mechanism:
-    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report."""
+def mechanism(market: Market, structure: Structure, method: str | None = None) -> Mechanism:
+    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report.
+
+    Raises:
+        UsageError: `method` names no way in which such a programme is solved.
+    """
     from mechdsl.engines.compiled import compiled
     from mechdsl.mechanism import Mechanism
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compiled(program))
+    return Mechanism(market, structure, derivation, program, compiled(program, method))
 
 
-def run(market: Market, registry: Registry) -> Run:
+def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     """Solve one regime at its report (the types' means where none is stated) and certify the answer.
 
     Interrupted, it is a run like any other, of status `interrupted`, so that those before it are not lost.
+
+    Args:
+        market: the regime.
+        registry: the structures at hand.
+        method: how, where there are several ways (`mirror` for a contest).
     """
     matched = match(market, registry)
     if matched.structure is None:
         return Run(market, matched, problem=unhandled(market, matched, registry))
-    ready = mechanism(market, matched.structure)
+    ready = mechanism(market, matched.structure, method)
     report = stated_report(market)
     try:
         outcome, certificate = _certified(ready, report)
@@ -119,7 +154,7 @@ def _certified(ready: Mechanism, report: Report) -> tuple[Outcome, Certificate |
     outcome = ready.structure.recover(ready, report)
     if outcome.status is Status.INFEASIBLE:
         outcome = _explained(ready, report, outcome)
-    return outcome, certify(ready, report, outcome) if outcome.status is Status.OPTIMAL else None
+    return outcome, certify(ready, report, outcome) if outcome.status.found else None
 
 
 def _explained(ready: Mechanism, report: Report, outcome: Outcome) -> Outcome:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mechdsl.distributions.plugged import Plugged, plugged
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mechdsl.outcome import Check, Outcome, Sample
     from mechdsl.program import Program
 
-__all__ = ["Broken", "Claim", "Example", "Handles", "Registry", "Report", "Structure", "installed", "match"]
+__all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
 
 ENTRY_POINT_GROUP = "mechdsl.structures"
 
@@ -46,6 +47,7 @@ class Handles:
         represented: whether the provider of the last contract represents another layer (a union).
         words: for each kind, the arguments it understands: `{"direct": ("payment", "trials", "information")}`.
         refuses: a further condition: the reason why this market does not fit after all, or None.
+        money: for each kind, the arguments that are sums of money: they scale with it.
     """
 
     contracts: tuple[str, ...]
@@ -53,6 +55,7 @@ class Handles:
     represented: bool = False
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refuses: Callable[[Market], str | None] = lambda market: None
+    money: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         chain = ", then ".join(self.contracts) or "no contract"
@@ -80,14 +83,35 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a published statement comes to on an instance.
+
+    Args:
+        holds: None where it cannot be decided, or says nothing about this market.
+        met: whether the condition that guarantees it is met; None where none is known.
+        detail: the numbers, whole sentence.
+    """
+
+    holds: bool | None
+    met: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A published statement about outcomes: the relation, when it is guaranteed, and who said so."""
+    """A published statement about outcomes: the relation, when it is guaranteed, and who said so.
+
+    Args:
+        text: in the language of claims, or in words where `decide` says what it comes to.
+        decide: regime -> (mechanism, outcome), for the regimes that were solved -> the finding.
+    """
 
     name: str
     text: str
     condition: str
     guaranteed: Callable[[Market], bool | None]
     source: str
+    decide: Callable[[Mapping[str, tuple[Mechanism, Outcome]]], Finding] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +156,14 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The structures at hand, made once at start-up; `origins` says where each came from."""
+    """The structures at hand, made once at start-up; `origins` says where each came from; the distributions beside
+    them.
+    """
 
     structures: tuple[Structure, ...]
     broken: tuple[Broken, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    distributions: Plugged = field(default_factory=plugged)
 
 
 _CALLABLE_FIELDS: Mapping[str, int] = {"derive": 1, "program": 2, "parameters": 2, "recover": 2, "checks": 3}
@@ -183,13 +210,25 @@ def _accepts(function: Callable[..., Any], count: int) -> bool:
 
 
 def installed(files: Sequence[Path] = ()) -> Registry:
-    """All structures: those of installed packages (entry points), then those of `files` (`--plugin`)."""
+    """All structures and distributions: of installed packages (entry points), then of `files` (`--plugin`).
+
+    A file defines `STRUCTURE`, or `DISTRIBUTIONS`, or both.
+    """
+    modules: dict[Path, Any] = {}
     structures: dict[str, Structure] = {}
     broken: list[Broken] = []
     origins: dict[str, str] = {}
     points = sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
     sources: list[tuple[str, str, Callable[[], Any]]] = [(p.name, p.value, p.load) for p in points]
-    sources += [(path.stem, str(path), functools.partial(_from_file, path)) for path in files]
+    for path in files:
+        try:
+            modules[path] = _module(path)
+        except Exception as error:  # noqa: BLE001 - as below
+            broken.append(Broken(path.stem, f"{path}: {type(error).__name__}: {error}"))
+    laws = [(p.stem, str(p), functools.partial(getattr, m, "DISTRIBUTIONS")) for p, m in modules.items()
+            if hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
+    sources += [(p.stem, str(p), functools.partial(_structure_in, m)) for p, m in modules.items()
+                if hasattr(m, "STRUCTURE") or not hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
     for name, origin, load in sources:
         try:
             candidate = load()
@@ -204,17 +243,23 @@ def installed(files: Sequence[Path] = ()) -> Registry:
             continue
         structures[candidate.name] = candidate
         origins[candidate.name] = origin
-    return Registry(tuple(structures.values()), tuple(broken), origins)
+    distributions = plugged(laws)
+    broken += [Broken(name, reason) for name, reason in distributions.broken]
+    return Registry(tuple(structures.values()), tuple(broken), origins, distributions)
 
 
-def _from_file(path: Path) -> Any:
+def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"mechdsl_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def _structure_in(module: Any) -> Any:
     if not hasattr(module, "STRUCTURE"):
-        raise AttributeError("the file defines no STRUCTURE")
+        raise AttributeError("the file defines no STRUCTURE, and no DISTRIBUTIONS")
     return module.STRUCTURE
 
 

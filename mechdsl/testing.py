@@ -16,17 +16,18 @@ import sympy as sp
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.accounting import constraint_slack, settle, stated_values
+from mechdsl.distributions.conformance import check_family
 from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
-from mechdsl.market import Layer, Market
+from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
-from mechdsl.program import Optimum, Status, given, optima
+from mechdsl.program import Optimum, given, optima
 from mechdsl.structure import Example, Registry, Report, Structure, match, verify
 
-__all__ = ["Failure", "NonconformingError", "check_structure", "failures"]
+__all__ = ["Failure", "NonconformingError", "check_family", "check_structure", "failures"]
 
 SEED = 20_250_101
 TOLERANCE = 1e-6
@@ -88,7 +89,7 @@ def _example_failures(structure: Structure, example: Example) -> Iterator[Failur
     mechanism = pipeline.mechanism(market, structure)
     report = pipeline.stated_report(market)
     outcome = structure.recover(mechanism, report)
-    if outcome.status is not Status.OPTIMAL:
+    if not outcome.status.found:
         yield Failure(name, "solving", f"status {outcome.status}: {outcome.message}")
         return
     for check in _CHECKS:
@@ -126,6 +127,8 @@ def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example:
 def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """No feasible decision near the optimum, or far from it, has a better objective: random search."""
     del outcome, example
+    if not optima(mechanism.program):  # a game, say: its certificate asks every player
+        return
     best = mechanism.solve(report)
     parameters = mechanism.structure.parameters(mechanism.market, report)
     for stage in optima(mechanism.program):
@@ -159,7 +162,7 @@ def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, exampl
                 table = np.array(report[private.quantity], dtype=float)
                 table[place] = misreport
                 lie = mechanism.structure.recover(mechanism, {**report, private.quantity: table})
-                if lie.status is not Status.OPTIMAL:
+                if not lie.status.found:
                     continue
                 if union is not None:
                     gain = _kept(market, report, lie, (union, layer)) - sum(
@@ -184,8 +187,10 @@ def _kept(market: Market, report: Report, lie: Outcome, layers: tuple[Layer, ...
 
 
 def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """Every layer with a private type is at least as well off as outside."""
+    """Every layer with a private type is at least as well off as outside; a planner, who has no contracts, commands."""
     del report, example
+    if not mechanism.market.contracts:
+        return
     for private in mechanism.market.types:
         layer = mechanism.market.layer(private.layer)
         outside = evaluate(layer.outside, mechanism.market.data, layer.letters)
@@ -210,9 +215,14 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
     del example
     factor = sp.Integer(7)
-    market = replace(mechanism.market, layers=tuple(_scaled(y, factor) for y in mechanism.market.layers))
+    money = mechanism.structure.handles.money
+    market = replace(
+        mechanism.market,
+        layers=tuple(_scaled(y, factor) for y in mechanism.market.layers),
+        contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
+    )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
-    if other.status is not Status.OPTIMAL:
+    if not other.status.found:
         yield f"with money scaled it ends {other.status}: {other.message}"
         return
     for name, x in outcome.allocation.items():
@@ -226,6 +236,8 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
 def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """At random points the exported Pyomo model and the formulas give the same objective."""
     del outcome, example
+    if not optima(mechanism.program):
+        return
     parameters = mechanism.structure.parameters(mechanism.market, report)
     solution = mechanism.solve(report)
     for stage in optima(mechanism.program):
@@ -303,6 +315,11 @@ def _feasible(program: Optimum, values: Mapping[Quantity, Array]) -> bool:
 
 def _scaled(layer: Layer, factor: sp.Expr) -> Layer:
     return replace(layer, cost=factor * layer.cost, value=factor * layer.value, outside=factor * layer.outside)
+
+
+def _paid(contract: Contract, factor: sp.Expr, money: tuple[str, ...]) -> Contract:
+    scaled = {n: a if n not in money or isinstance(a, str) else factor * a for n, a in contract.arguments.items()}
+    return replace(contract, arguments=scaled)
 
 
 def _relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
-from mechdsl.distributions import Distribution
+from mechdsl.distributions import Distribution, Family
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
 from mechdsl.elaborate.laws import Laws
 from mechdsl.elaborate.places import word_span
@@ -49,6 +49,7 @@ class RegimeNames:
     overrides: tuple[Override, ...]
     seed: int
     diagnostics: list[Diagnostic]
+    families: Mapping[str, Family]
     declared: dict[str, Declared] = field(default_factory=dict)
     set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
     letter_sets: dict[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class RegimeNames:
     _laws: dict[str, tuple[Distribution, ...] | None] = field(default_factory=dict)
     _in_progress: list[str] = field(default_factory=list)
     statistics: dict[Quantity, Array] = field(default_factory=dict)
+    origins: dict[sp.Basic, list[Span]] = field(default_factory=dict)
     tables: Tables = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +144,11 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
-        return did_you_mean(name, self.letter_sets) or "Declare it: index k in domains = {a, b}."
+        for found in self.sets_found.values():
+            letter = next((a for a, of in self.letter_sets.items() if found is not None and of == found.name), None)
+            if found is not None and letter is not None and name in found.labels:
+                return f"It is a label of {found.name}: declare for all, with [{letter}], and give values by label."
+        return did_you_mean(name, self.letter_sets) if self.letter_sets else "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:
         if name not in self.letter_sets:
@@ -171,7 +177,7 @@ class RegimeNames:
             letters = self.letters(statement.target.letters)
             found = None
             if letters is not None:
-                resolver = Resolver(self, self.diagnostics)
+                resolver = Resolver(self, self.diagnostics, self.origins)
                 formula = resolver.formula(statement.value, Scope({a.name: a for a in letters}))
                 found = (letters, formula, resolver.size)
             self.lets_found[name] = found

@@ -89,6 +89,10 @@ def _enter(
     place = names.place(quantity, given.labels, None)
     if place is None:
         return
+    if isinstance(given.value, str):
+        message = f"a report of '{given.name}' is a number, and '{given.value}' is given from outside the file"
+        names.error("M032", message, None, f"Write {'.'.join((given.name, *given.labels))}=0.5, say.")
+        return
     table = np.array(tables.get(quantity, np.full(quantity.shape, np.nan)))
     table[place] = given.value
     tables[quantity] = table
@@ -120,4 +124,5 @@ def _check_complete(names: RegimeNames, tables: Mapping[Quantity, Array]) -> Non
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         hint = "Report every type, or none (then the means are used)."
-        names.error("M037", f"the report says nothing of {shown}", None, hint)
+        stated = next((s for s in names.statements if isinstance(s, tree.ReportStatement)), None)
+        names.error("M037", f"the report says nothing of {shown}", stated, hint)

@@ -19,11 +19,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from mechdsl.accounting import stated_values
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.outcome import Certificate, Check, Outcome
-from mechdsl.program import Constraint, Status
+from mechdsl.program import Constraint
 from mechdsl.theory.virtual_cost import virtual_cost_of
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def regime(run: Run, view: View) -> RenderableType:
         return Group(*parts)
     structure = run.match.structure
     parts.append(_line(f"structure {structure.name}: {structure.title} (taken for {run.match.why})"))
-    if outcome.status is not Status.OPTIMAL:
+    if not outcome.status.found:
         parts.append(Text(f"{outcome.status.word}: {outcome.message}", style=_BAD))
     if outcome.report_is_mean:
         parts.append(_line("no report is stated: every type stands at its mean"))
@@ -137,12 +138,13 @@ def regime(run: Run, view: View) -> RenderableType:
 
 
 def comparison(runs: Iterable[Run]) -> RenderableType:
-    """The regimes side by side: revenue, welfare, all payments together, and whether each is certified."""
+    """The regimes side by side: revenue, welfare, profit, all payments together, and whether each is certified."""
     rows = list(runs)
     outcomes = [r.outcome for r in rows]
     numbers = {
         "revenue": [o.revenue if o else None for o in outcomes],
         "welfare": [o.welfare if o else None for o in outcomes],
+        "profit": [o.profit if o else None for o in outcomes],
         "payments": [_paid_by_providers(o) if o else None for o in outcomes],
     }
     table = _table("regime", [name for name, column in numbers.items() if any(v is not None for v in column)])
@@ -160,6 +162,11 @@ def registry(found: Registry) -> RenderableType:
         parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
         parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
         parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    laws = found.distributions
+    own = ", ".join(name for name in laws.families if name not in laws.origins)
+    parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
+    for name, origin in laws.origins.items():
+        parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
     parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
     return Group(*parts) if parts else _line("no structures are installed")
 
@@ -212,6 +219,11 @@ def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
         name = str(choice.quantity.name)
         if name in outcome.allocation:
             columns.setdefault(choice.quantity.sets, []).append(_column(name, outcome.allocation[name]))
+    for name, table in outcome.extra.items():  # what a structure adds for each choice: prices, weights
+        shapes = (c.quantity.sets for c in market.choices if np.shape(table) == c.quantity.shape)
+        sets = next(shapes, None) if isinstance(table, np.ndarray) else None
+        if sets is not None:
+            columns.setdefault(sets, []).append(_column(name, table))
     paid = [layer for layer in market.layers if layer.name in outcome.payments]
     for layer in paid:
         alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
@@ -247,8 +259,7 @@ def _money_columns(layer: Layer, outcome: Outcome, suffix: str) -> list[_Column]
 
 def _constraint_sheet(market: Market, outcome: Outcome, constraint: Constraint) -> _Sheet:
     """One constraint by label: what is required, what there is, the slack (or that it binds), its price."""
-    values: dict[Quantity, Any] = dict(market.data)
-    values |= {c.quantity: outcome.allocation[str(c.quantity.name)] for c in market.choices}
+    values = stated_values(market, {}, outcome.allocation)
     slack = np.asarray(outcome.slack[constraint.name], dtype=np.float64)
     left, right = (np.asarray(evaluate(e, values, constraint.letters)) for e in (constraint.left, constraint.right))
     left, right = (np.where(np.isnan(slack), np.nan, side) for side in (left, right))
@@ -335,7 +346,8 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
 
 
 def _bottom_line(outcome: Outcome) -> Text:
-    figures = (("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit))
+    figures = [("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit)]
+    figures += [(name, value) for name, value in outcome.extra.items() if isinstance(value, float)]
     text = Text()
     for name, value in figures:
         if value is not None:
@@ -383,7 +395,7 @@ def _verdict(run: Run) -> Text:
     if run.outcome is None:
         return Text("no structure handles it", style=_BAD)
     if run.certificate is None:
-        return Text(run.outcome.status.word, style=_BAD if run.outcome.status is not Status.OPTIMAL else "")
+        return Text(run.outcome.status.word, style="" if run.outcome.status.found else _BAD)
     return Text("certified", style=_GOOD) if run.certificate.passed else Text("NOT CERTIFIED", style=_BAD)
 
 

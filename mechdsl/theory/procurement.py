@@ -21,6 +21,7 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
+from mechdsl.theory.change_of_variables import is_convex_in_costs
 from mechdsl.theory.conditions import participation_step, truthtelling_step
 from mechdsl.theory.envelope import cost_payment_step
 from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
@@ -158,7 +159,7 @@ def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
 
 def local_note(mechanism: Mechanism) -> tuple[str, ...]:
     """What a reader should know of a programme that was not shown to be convex."""
-    if mechanism.program.convex:
+    if mechanism.program.convex or is_convex_in_costs(mechanism.market):
         return ()
     return ("The programme was not shown to be convex: this may be a local optimum, and payments rest on it.",)
 
