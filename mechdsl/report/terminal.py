@@ -141,12 +141,13 @@ def regime(run: Run, view: View) -> RenderableType:
 
 
 def comparison(runs: Iterable[Run]) -> RenderableType:
-    """The regimes side by side: revenue, welfare, all payments together, and whether each is certified."""
+    """The regimes side by side: revenue, welfare, profit, all payments together, and whether each is certified."""
     rows = list(runs)
     outcomes = [r.outcome for r in rows]
     numbers = {
         "revenue": [o.revenue if o else None for o in outcomes],
         "welfare": [o.welfare if o else None for o in outcomes],
+        "profit": [o.profit if o else None for o in outcomes],
         "payments": [_paid_by_providers(o) if o else None for o in outcomes],
     }
     table = _table("regime", [name for name, column in numbers.items() if any(v is not None for v in column)])
@@ -164,6 +165,11 @@ def registry(found: Registry) -> RenderableType:
         parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
         parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
         parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    laws = found.distributions
+    own = ", ".join(name for name in laws.families if name not in laws.origins)
+    parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
+    for name, origin in laws.origins.items():
+        parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
     parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
     return Group(*parts) if parts else _line("no structures are installed")
 
@@ -216,6 +222,11 @@ def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
         name = str(choice.quantity.name)
         if name in outcome.allocation:
             columns.setdefault(choice.quantity.sets, []).append(_column(name, outcome.allocation[name]))
+    for name, table in outcome.extra.items():  # what a structure adds for each choice: prices, weights
+        shapes = (c.quantity.sets for c in market.choices if np.shape(table) == c.quantity.shape)
+        sets = next(shapes, None) if isinstance(table, np.ndarray) else None
+        if sets is not None:
+            columns.setdefault(sets, []).append(_column(name, table))
     paid = [layer for layer in market.layers if layer.name in outcome.payments]
     for layer in paid:
         alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
@@ -357,7 +368,8 @@ def _menu(outcome: Outcome, view: View) -> list[RenderableType]:
 
 
 def _bottom_line(outcome: Outcome) -> Text:
-    figures = (("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit))
+    figures = [("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit)]
+    figures += [(name, value) for name, value in outcome.extra.items() if isinstance(value, float)]
     text = Text()
     for name, value in figures:
         if value is not None:
