@@ -8,19 +8,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 from fuzz import examine as examined
 from fuzz.examine import Misdeed, examine, refusal
 from fuzz.guard import Breach, watched
+from fuzz.mutations import changed
 from fuzz.runs import WAYS, Tally, made, signature, try_one, warm_up
 from fuzz.seeds import CORPUS, FOUND, TABLES, words
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.extra.lark import from_lark
 
-from mechdsl.errors import Diagnostic, MechError, Source, Span
+from mechdsl import load
+from mechdsl.errors import Diagnostic, MechError, Source, Span, UsageError
 from mechdsl.syntax.grammar import load_grammar
 
+CASES = Path(__file__).parent / "cases" / "good"
 KEPT = sorted([*CORPUS.glob("*.mech"), *FOUND.glob("*.mech")])
 
 
@@ -150,3 +154,32 @@ def test_a_signature_says_where() -> None:
     with pytest.raises(Misdeed) as caught:
         refusal(MechError([], Source("t", "")), "")
     assert signature(caught.value) == f"Misdeed examine.py:{caught.traceback[-1].lineno + 1} refused without a word"
+
+
+OPTIONS = (
+    "d.video=5",
+    "mu=0",
+    "d.video=5,d.text=2",
+    "mu.video.text=0.2",
+    "rho[text]=1.2",
+    "c.video=0.3,c.text=1",
+    "c=0.5",
+)
+
+
+@pytest.mark.parametrize("option", ["set", "at"])
+def test_values_from_outside_are_taken_or_refused_in_words(option: str) -> None:
+    market = load(CASES / "six_regimes.mech")
+    outcomes: set[str] = set()
+    for number in range(250):
+        rng = Random(f"{option}:{number}")  # noqa: S311
+        text = rng.choice(OPTIONS)
+        for _ in range(rng.choice((0, 1, 1, 2, 3))):
+            text = changed(rng, text)
+        try:
+            with watched(CASES):
+                market.at(**{option: text})
+            outcomes.add("taken")
+        except (MechError, UsageError) as error:
+            outcomes.add(type(error).__name__ if str(error) else "refused without a word")
+    assert {"taken", "MechError"} <= outcomes <= {"taken", "MechError", "UsageError"}

@@ -122,11 +122,15 @@ class Resolver:
             hint = "It comes to an infinity less an infinity, to zero times an infinity, or the like."
             self._error("M033", "this expression has no value", node, hint)
             return self._placeholder()
-        if result.has(sp.I):
-            hint = "Logarithms and roots are of numbers that are not negative."
-            self._error("M033", "this expression is not a real number", node, hint)
-            return self._placeholder()
-        return result
+        return result if self._real(result, node) else self._placeholder()
+
+    def _real(self, value: sp.Basic, node: tree.Node) -> bool:
+        """Whether a formula holds no imaginary number, reporting it if it does; sympy compares real ones alone."""
+        if not value.has(sp.I):
+            return True
+        hint = "Logarithms and roots are of numbers that are not negative."
+        self._error("M033", "this expression is not a real number", node, hint)
+        return False
 
     def condition(self, node: tree.Expression, scope: Scope) -> Any:
         """The formula of a `where`: true or false for every combination of letters, free of decisions and types."""
@@ -441,6 +445,8 @@ class Resolver:
         left, right = self._resolve(node.left, scope), self._resolve(node.right, scope)
         if not (self._number(left, node.left) and self._number(right, node.right)):
             return sp.true
+        if not (self._real(left, node.left) and self._real(right, node.right)):
+            return sp.true
         return _RELATIONS[node.operator](left, right)
 
     def _index_set_of(self, node: tree.Expression, scope: Scope) -> IndexSet | None:
@@ -520,6 +526,8 @@ class Resolver:
         if build is sp.log and arguments[0] == 0:
             hint = "A logarithm is of a positive number; log(1 + x) begins at zero."
             self._error("M033", "the logarithm of zero has no value", node, hint)
+            return self._placeholder()
+        if build in (sp.Min, sp.Max) and not all(self._real(v, a.value) for v, a in zip(arguments, plain, strict=True)):
             return self._placeholder()
         return build(*arguments)
 
