@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome, Sample
-    from mechdsl.program import Constraint, Optimum, Solution, Stages, Status, Variable
+    from mechdsl.program import Constraint, Equilibrium, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Claim",
     "Constraint",
     "Derivation",
+    "Equilibrium",
     "Example",
     "Handles",
     "Market",
@@ -58,6 +59,7 @@ _HOME = {
     "Claim": "structure",
     "Constraint": "program",
     "Derivation": "derivation",
+    "Equilibrium": "program",
     "Example": "structure",
     "Handles": "structure",
     "Market": "market",

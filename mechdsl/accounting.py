@@ -16,6 +16,7 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.market import Market
 from mechdsl.outcome import Account
+from mechdsl.signals import precisions
 from mechdsl.structure import Report
 
 __all__ = ["Books", "constraint_slack", "settle", "stated_values"]
@@ -38,9 +39,12 @@ class Books:
 
 
 def stated_values(market: Market, report: Report, allocation: Mapping[str, Array]) -> dict[Quantity, Array]:
-    """Values of every quantity in the market's formulas: data, reported types, decisions by name."""
+    """Values of every quantity in the market's formulas: data, reported types, decisions by name, and what the signals
+    tell of states by them.
+    """
     decisions = {c.quantity: np.asarray(allocation[str(c.quantity.name)]) for c in market.choices}
-    return {**market.data, **report, **decisions}
+    values = {**market.data, **report, **decisions}
+    return {**values, **precisions(market, values)}
 
 
 def settle(market: Market, report: Report, allocation: Mapping[str, Array], accounts: Sequence[Account]) -> Books:

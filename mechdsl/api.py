@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, overload
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
-from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate import Override
 from mechdsl.errors import Source, UsageError, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
@@ -68,7 +68,7 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = elaborate(file, source, folder, seed=seed)
+    model = pipeline.elaborated(file, source, folder, seed=seed)
     return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
 
 
@@ -99,10 +99,20 @@ class MarketFile:
         return tuple(self.model.markets)
 
     @overload
-    def solve(self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Result: ...
+    def solve(
+        self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...
+    ) -> Result: ...
 
     @overload
-    def solve(self, regime: Names = ..., *, at: Values = ..., set: Values = ..., seed: int | None = ...) -> Results: ...
+    def solve(
+        self,
+        regime: Names = ...,
+        *,
+        at: Values = ...,
+        set: Values = ...,
+        seed: int | None = ...,
+        method: str | None = ...,
+    ) -> Results: ...
 
     def solve(
         self,
@@ -111,6 +121,7 @@ class MarketFile:
         at: Values = None,
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
+        method: str | None = None,
     ) -> Result | Results:
         """Solve at the reported types, and certify.
 
@@ -119,13 +130,14 @@ class MarketFile:
             at: reported types, on top of the file's own report.
             set: params, on top of the file's own.
             seed: of params drawn with `~`; the one given on loading if None.
+            method: of equilibria: `conditions` or `mirror`; None for the first.
 
         Raises:
-            UsageError: there is no such regime, or `at` or `set` cannot be read.
+            UsageError: there is no such regime or method, or `at` or `set` cannot be read.
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(pipeline.run(m, self.registry)) for m in chosen(model, _names(regime))}
+        results = {m.regime: Result.of(pipeline.run(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002
@@ -133,7 +145,8 @@ class MarketFile:
         if not (at or set) and seed in (None, self.seed):
             return self.model
         given = (self._overrides(set), self._overrides(at))
-        return elaborate(self.file, self.source, self.folder, *given, seed=self.seed if seed is None else seed)
+        seed = self.seed if seed is None else seed
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""

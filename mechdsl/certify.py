@@ -24,6 +24,7 @@ __all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 STATIONARITY_TOLERANCE = 1e-6
+_BESIDE = ((1e-7, np.inf), (1e-5, 1e-4))  # how far from a decision a kink is looked for, for what violation at most
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
 
@@ -126,14 +127,69 @@ def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, valu
     """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds."""
     fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
     entry = variable.quantity[fresh] if fresh else variable.quantity
-    with np.errstate(all="ignore"):
-        cost, cost_size = _marginal(derivative(objective, entry), values, fresh)
-        gain, gain_size = _marginal(derivative(benefit, entry), values, fresh)
+    slopes = derivative(objective, entry), derivative(benefit, entry)
     x = np.asarray(values[variable.quantity])
-    lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
-    scale = np.maximum(cost_size, gain_size)
+    relative = _one_sided(variable, _balance(slopes, values, fresh), x, values)
+    if not any(formula.has(sp.Max, sp.Min, sp.Abs, sp.Piecewise) for formula in (objective, benefit)):
+        return relative
+    return _at_kinks(variable, slopes, relative, values, fresh)
+
+
+def _at_kinks(
+    variable: Variable,
+    slopes: tuple[sp.Expr, sp.Expr],
+    relative: Array,
+    values: Mapping[Quantity, Array],
+    letters: tuple[Letter, ...],
+) -> Array:
+    """`relative`, and where a formula may have a kink: by how much the slope points down on either side of it.
+
+    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after. A kink
+    where one side is level is hard to hit, so that it may be missed by a little if hardly anything is lost.
+    """
+    x, found = np.asarray(values[variable.quantity], dtype=np.float64), np.array(relative)
+    for place in zip(*np.nonzero(~(relative <= STATIONARITY_TOLERANCE)), strict=True) if x.ndim else [()]:
+        for distance, most in _BESIDE:
+            if relative[place] <= most:
+                found[place] = min(float(found[place]), _descent(variable, slopes, values, letters, place, distance))
+    return found
+
+
+def _descent(
+    variable: Variable,
+    slopes: tuple[sp.Expr, sp.Expr],
+    values: Mapping[Quantity, Array],
+    letters: tuple[Letter, ...],
+    place: tuple[int, ...],
+    distance: float,
+) -> float:
+    """How steeply the programme falls away from one decision, on the worse side of it, a little beside it."""
+    x = np.asarray(values[variable.quantity], dtype=np.float64)
+    sides = []
+    for way in (1.0, -1.0):
+        beside = np.array(x)
+        beside[place] += way * (distance * abs(float(x[place])) + 1e-12)
+        net = _balance(slopes, {**values, variable.quantity: beside}, letters)
+        sides.append(float(_one_sided(variable, net, beside, values, way)[place]))
+    return max(sides)
+
+
+def _balance(slopes: tuple[sp.Expr, sp.Expr], values: Mapping[Quantity, Array], letters: tuple[Letter, ...]) -> Array:
+    """Marginal cost less marginal benefit, relative to the larger."""
     with np.errstate(all="ignore"):
-        relative = np.where(scale > 0, (cost - gain) / scale, 0.0)
+        (cost, cost_size), (gain, gain_size) = (_marginal(slope, values, letters) for slope in slopes)
+        scale = np.maximum(cost_size, gain_size)
+        return np.where(scale > 0, (cost - gain) / scale, 0.0)
+
+
+def _one_sided(
+    variable: Variable, relative: Array, x: Array, values: Mapping[Quantity, Array], way: float = 0.0
+) -> Array:
+    """How far the balance is from 0; at a bound, and to one `way` of a kink, in the improving direction alone."""
+    lower, upper = (evaluate(end, values, variable.letters) for end in (variable.lower, variable.upper))
+    if way:
+        falling = np.maximum(-relative if way > 0 else relative, 0.0)
+        return np.where((x < lower) | (x > upper), 0.0, falling)
     improving = np.abs(relative)
     improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
     improving = np.where(x >= upper, np.maximum(relative, 0), improving)

@@ -20,12 +20,14 @@ from mechdsl.derivation import Derivation
 from mechdsl.distributions import Distribution, Regularity
 from mechdsl.errors import Diagnostic, Span
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import Quantity
+from mechdsl.formula import Quantity, quantities
 from mechdsl.market import Market, Model
 from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.program import Constraint
+from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
-from mechdsl.theory.curvature import Curvature, curvature, ranges_of
+from mechdsl.theory.change_of_variables import curvature_in_either, is_convex_in_costs
+from mechdsl.theory.curvature import Curvature, ranges_of
 from mechdsl.theory.essential import Essential, essential
 from mechdsl.theory.shape import shape
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "RegimeDiagnosis", "TypeDiagnosis", "diagnose"]
 
-_WANTED = {">=": "concave", "<=": "convex", "==": "affine"}
 _WIDE = 1e8  # numbers further apart than this in one param, or in a virtual cost, are worth a word
 
 
@@ -112,9 +113,9 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
 def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
     matched = match(market, registry)
     spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
-    curvatures = {c.name: curvature(c.left - c.right, market, _WANTED[c.relation]) for c in market.constraints}
+    curvatures = {c.name: curvature_in_either(market, c) for c in market.constraints}
     found = [
-        *_curvature_findings(curvatures, spans),
+        *_curvature_findings(market, curvatures, spans),
         *(d for c in market.constraints for d in _reach(market, c, spans.get(c.name))),
     ]
     if matched.structure is None:
@@ -123,8 +124,9 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
     derivation = matched.structure.derive(market)
     program = matched.structure.program(market, derivation)
     needed = essential(market) if _is_direct(market) else None
-    diagnosis = RegimeDiagnosis(market, matched, curvatures, program.convex, needed)
-    return diagnosis, [*found, *_failing_steps(market, derivation)]
+    convex = True if _is_direct(market) and is_convex_in_costs(market) else program.convex
+    diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed)
+    return diagnosis, [*found, *_failing_steps(market, derivation, convex is True)]
 
 
 def _is_direct(market: Market) -> bool:
@@ -158,26 +160,40 @@ def _deep_findings(one: RegimeDiagnosis) -> Iterator[Diagnostic]:
         yield Diagnostic("M111", message, span, hint, "note")
 
 
-def _curvature_findings(curvatures: Mapping[str, Curvature], spans: Mapping[str, Span]) -> Iterator[Diagnostic]:
+def _curvature_findings(
+    market: Market, curvatures: Mapping[str, Curvature], spans: Mapping[str, Span]
+) -> Iterator[Diagnostic]:
     for name, found in curvatures.items():
-        if found.holds is True:
-            continue
-        refuted = found.holds is False
-        message = f"'{name}' is not {found.wanted}" if refuted else f"'{name}' could not be shown to be {found.wanted}"
-        hint = f"{found.because} A local optimum need not be a global one."
-        yield Diagnostic("M104", message, spans.get(name), hint, "warning")
+        if found.holds is not True:
+            place = spans.get(name) if found.offending is None else market.origin(found.offending, spans.get(name))
+            message = f"'{name}' could not be shown to be {found.wanted}"
+            hint = f"{found.because} A local optimum need not be a global one."
+            yield Diagnostic("M104", message, place, hint, "warning")
 
 
-def _failing_steps(market: Market, derivation: Derivation) -> Iterator[Diagnostic]:
-    for step in derivation.steps:
-        if not step.holds:
-            span = market.contracts[0].span if market.contracts else None
-            message = f"in regime '{market.regime}', the step '{step.name}' does not follow"
-            yield Diagnostic("M109", message, span, step.because.replace("$", ""), "warning")
+def _failing_steps(market: Market, derivation: Derivation, convex: bool) -> Iterator[Diagnostic]:
+    """Warnings; where there are none, notes: of one reason one step is enough."""
+    span = market.contracts[0].span if market.contracts else None
+    failing = {step: _severity(step.name, convex) for step in derivation.steps if not step.holds}
+    worst = "warning" if "warning" in failing.values() else "note"
+    for step in (step for step, severity in failing.items() if severity == worst):
+        message = f"in regime '{market.regime}', the step '{step.name}' does not follow"
+        yield Diagnostic("M109", message, span, text_prose(step.because), worst)
+
+
+def _severity(step: str, convex: bool) -> str:
+    """How a step that does not follow is reported; not at all where another finding says what fails, and where."""
+    if step == "virtual cost":  # M101
+        return ""
+    if step == "transformed demand":  # M104, unless the programme is convex in x all the same
+        return "note" if convex else ""
+    return "warning"
 
 
 def _reach(market: Market, constraint: Constraint, span: Span | None) -> Iterator[Diagnostic]:
     """Rows of a `>=` that hold whatever is chosen, and rows that nothing can meet; only where the left side rises."""
+    if quantities(constraint.left - constraint.right, "precision"):
+        return  # how far the signals' precision reaches is for the solver to say
     if constraint.relation != ">=" or shape(constraint.left - constraint.right, ranges_of(market, "data")).falls:
         return
     bounds = [{c.quantity: _bound(market, c.lower, c) for c in market.choices}]

@@ -64,11 +64,12 @@ class Diagnostic:
     def render(self, source: Source) -> str:
         """The message as a person reads it: head line, excerpt with caret, hint."""
         head = f"{self.severity}[{self.code}] in {source.name}"
+        message = _printable(self.message)  # it may quote what a terminal must not be sent
         if self.span is None:
-            lines = [f"{head}: {self.message}"]
+            lines = [f"{head}: {message}"]
         else:
-            lines = [f"{head}, {_place(self.span)}: {self.message}", *_excerpt(source, self.span)]
-        hint = f"{self.hint} " if self.hint else ""
+            lines = [f"{head}, {_place(self.span)}: {message}", *_excerpt(source, self.span)]
+        hint = f"{_printable(self.hint)} " if self.hint else ""
         lines.append(f" {hint}(mechdsl explain {self.code})")
         return "\n".join(lines)
 
@@ -102,7 +103,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if names:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else ".")
         parts.append(f"Known here: {shown}")
-    return " ".join(parts)
+    return " ".join(parts) or "None is declared here."
 
 
 def _place(span: Span) -> str:

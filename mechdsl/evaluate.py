@@ -6,6 +6,7 @@ evaluate what was stated through it, so it shares no code with the compiled call
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -39,12 +40,19 @@ def evaluate(
         array of shape `(..., *(len(letter.index_set) for letter in letters))`; a condition gives booleans. NaN or
         infinite where the formula is undefined there.
     """
-    used = {q: v for q, v in values.items() if q in expression.atoms(Quantity)}
+    occurring = _quantities(expression)
+    used = {q: v for q, v in values.items() if q in occurring}
     batch = np.broadcast_shapes(*(np.shape(v)[: np.ndim(v) - len(q.sets)] for q, v in used.items()))
     with np.errstate(divide="ignore", invalid="ignore"):  # what is undefined is NaN or infinite; the caller judges
         result = _value(expression, used, tuple(letters), len(batch))
     full: Array = np.broadcast_to(result, batch + tuple(len(letter.index_set) for letter in letters))
     return full
+
+
+@functools.lru_cache(maxsize=4096)
+def _quantities(expression: sp.Basic) -> frozenset[Quantity]:
+    """What occurs in a formula; remembered, for the same formulas are evaluated over and over."""
+    return frozenset(expression.atoms(Quantity))
 
 
 # Inside, every array has shape (*batch, *letters) with `batch` of a fixed rank, so that letters can be appended and

@@ -25,9 +25,11 @@ __all__ = [
     "Interval",
     "Letter",
     "Quantity",
+    "decided",
     "derivative",
     "entries",
     "letters_of",
+    "precision_of",
     "quantities",
     "rename_letters",
     "substitute",
@@ -101,8 +103,8 @@ class Quantity(sp.Symbol):  # type: ignore[misc]
         name: as the file calls it.
         sets: the index sets it is indexed by, in order; `()` for a scalar.
         role: `param` (known data), `type` (private information), `decision`, `open` (given with each solve, e.g. a
-        virtual
-            cost), `state`, `common`, `statistic` (a moment or end of a type's distribution).
+            virtual cost), `state`, `common`, `statistic` (a moment or end of a type's distribution), `precision` (of
+            what signals tell of a state).
         domain: the range its values are known to lie in; curvature proofs rest on it.
         latex_name: how documents print it, when not from its name.
     """
@@ -303,6 +305,18 @@ def entries(expression: sp.Basic, role: str | None = None) -> frozenset[sp.Expr]
 def quantities(expression: sp.Basic, role: str | None = None) -> frozenset[Quantity]:
     """All quantities that occur in `expression`, of one role if given."""
     return frozenset(q for q in expression.atoms(Quantity) if role is None or q.role == role)
+
+
+def precision_of(state: Quantity) -> Quantity:
+    """`precision(theta)`: what all signals together tell of a state, a number that follows from what is chosen."""
+    latex = rf"\mathrm{{precision}}({state.latex_name or sp.latex(sp.Symbol(state.name))})"
+    return Quantity(f"precision({state.name})", state.sets, "precision", Interval(0.0, float("inf")), latex)
+
+
+def decided(expression: sp.Expr) -> sp.Expr:
+    """The factors of a term that depend on decisions: `x^2` of `-3 d x^2`."""
+    factors = sp.Mul.make_args(expression)
+    return expression if len(factors) == 1 else sp.Mul(*(f for f in factors if quantities(f, "decision")))
 
 
 def letters_of(expression: sp.Basic) -> frozenset[Letter]:

@@ -16,7 +16,7 @@ from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution
 from mechdsl.errors import Diagnostic, Source, Span
 from mechdsl.evaluate import Array
-from mechdsl.formula import Entry, IndexSet, Letter, Quantity
+from mechdsl.formula import Entry, IndexSet, Letter, Quantity, decided
 from mechdsl.program import Constraint
 
 __all__ = [
@@ -157,6 +157,7 @@ class Market:
         lets: named expressions, already inlined in every formula; kept for documents: (declaration, expression).
         data: the value of every param and statistic, shape `quantity.shape`.
         constraints: `demand` and named constraints.
+        origins: where the terms that depend on decisions were written.
         report: the stated types at which to solve, by type, NaN where unstated; None when the file has no report.
     """
 
@@ -179,6 +180,13 @@ class Market:
     objectives: tuple[Objective, ...]
     report: Mapping[Quantity, Array] | None
     source: Source
+    origins: Mapping[sp.Basic, tuple[Span, ...]] = field(default_factory=dict)
+
+    def origin(self, term: sp.Basic, within: Span | None) -> Span | None:
+        """Where a term of a formula was written: inside `within` if it was, or in a `let`; else `within` itself."""
+        found = self.origins.get(decided(term), ()) if isinstance(term, sp.Expr) else ()
+        inside = (s for s in found if within is not None and within.start <= s.start and s.end <= within.end)
+        return next(inside, next(iter(found), within))
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mechdsl import syntax
+from mechdsl import syntax_tree as tree
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.errors import Diagnostic, Source
+from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Status, given, optima
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
     from mechdsl.mechanism import Mechanism
 
-__all__ = ["Run", "derive", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
+__all__ = ["Run", "derive", "elaborated", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
 
 
 def load(
@@ -40,7 +41,7 @@ def load(
         MechError: with every mistake found.
     """
     file, source = syntax.read(path)
-    return elaborate(file, source, Path(path).parent, overrides, report, seed)
+    return elaborated(file, source, Path(path).parent, overrides, report, seed)
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
@@ -49,7 +50,29 @@ def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int
     Raises:
         MechError: with every mistake found.
     """
-    return elaborate(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+    return elaborated(syntax.parse(text, name), Source(name, text), folder, seed=seed)
+
+
+def elaborated(
+    file: tree.File,
+    source: Source,
+    folder: Path | None = None,
+    overrides: Sequence[Override] = (),
+    report: Sequence[Override] = (),
+    seed: int = 0,
+) -> Model:
+    """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
+
+    Raises:
+        MechError: with every mistake found; those of curvature only where there are no others.
+    """
+    from mechdsl.theory.faults import faults
+
+    model = elaborate(file, source, folder, overrides, report, seed)
+    found = [fault for market in model.markets.values() for fault in faults(market)]
+    if found:
+        raise MechError(found, source)
+    return model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,24 +107,34 @@ def derive(market: Market, structure: Structure) -> Derivation:
     return structure.derive(market)
 
 
-def mechanism(market: Market, structure: Structure) -> Mechanism:
-    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report."""
+def mechanism(market: Market, structure: Structure, method: str | None = None) -> Mechanism:
+    """The structure applied to the market: derived, posed and compiled, ready to be asked at any report.
+
+    Raises:
+        UsageError: `method` names no way in which such a programme is solved.
+    """
     from mechdsl.engines.compiled import compiled
     from mechdsl.mechanism import Mechanism
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compiled(program))
+    return Mechanism(market, structure, derivation, program, compiled(program, method))
 
 
-def run(market: Market, registry: Registry) -> Run:
-    """Solve one regime at its report (the types' means where none is stated) and certify the answer."""
+def run(market: Market, registry: Registry, method: str | None = None) -> Run:
+    """Solve one regime at its report (the types' means where none is stated) and certify the answer.
+
+    Args:
+        market: the regime.
+        registry: the structures at hand.
+        method: how, where there are several ways (`mirror` for a contest).
+    """
     from mechdsl.certify import certify
 
     matched = match(market, registry)
     if matched.structure is None:
         return Run(market, matched, problem=unhandled(market, matched, registry))
-    ready = mechanism(market, matched.structure)
+    ready = mechanism(market, matched.structure, method)
     report = stated_report(market)
     outcome = matched.structure.recover(ready, report)
     if outcome.status is Status.INFEASIBLE:

@@ -12,12 +12,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
+from mechdsl.errors import Span
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
 
-__all__ = ["Constraint", "Optimum", "Program", "Solution", "Stages", "Status", "Variable", "given", "optima"]
+__all__ = [
+    "Aggregate",
+    "Constraint",
+    "Equilibria",
+    "Equilibrium",
+    "Optimum",
+    "Profile",
+    "Program",
+    "Solution",
+    "Stages",
+    "Status",
+    "Variable",
+    "given",
+    "optima",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,7 @@ class Constraint:
     right: sp.Expr
     where: sp.Basic = sp.true
     doc: str = ""
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,6 +108,78 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Aggregate:
+    """A game played through one sum: `payoff[i] = gain(S) * x[i] - cost(x[i])` with `S = sum(i: x[i])`.
+
+    Args:
+        total: the quantity S, role `open`.
+        gain, slope, bend: `g(S)`, `g'(S)`, `g''(S)`, in `total`, the data and the number of adopters.
+        marginal: `cost'(x[i])`, in the players' letter.
+        unique: whether the gain is `1 / (a sum of terms a S^e)` with every e in [0, 1] and a >= 0: then payoffs are
+            concave in the own choice and there is one equilibrium. None: to be looked at in numbers.
+    """
+
+    total: Quantity
+    gain: sp.Expr
+    slope: sp.Expr
+    bend: sp.Expr
+    marginal: sp.Expr
+    unique: bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Equilibrium:
+    """Nash: every player maximises `payoff[i]` over its own entries of the variables, everyone else's given.
+
+    Args:
+        player: the letter of the players.
+        payoff: in `player`; what a player gets, 0 where its score is.
+        option: what a player gets that takes the option instead of choosing; None where there is none.
+        adopters: the open quantity that stands for how many take it.
+        deviation, option_deviation: the two with the player's own entries replaced by `own` and every sum over players
+            by a total less the player's part: what it gets by a choice of its own.
+        own: for each variable, the quantity that stands for a player's own entries.
+        totals: the sums, as they stand at the profile: (quantity, formula, letters).
+        variables, constraints: each player's own; the first letter is the player's.
+        data: values of every param in the formulas.
+        aggregate: where the game is played through one sum.
+        conditions: the players' first-order conditions together, as a complementarity programme whose minimum is 0.
+    """
+
+    player: Letter
+    payoff: sp.Expr
+    option: sp.Expr | None
+    adopters: Quantity
+    deviation: sp.Expr
+    option_deviation: sp.Expr | None
+    own: tuple[Quantity, ...]
+    totals: tuple[tuple[Quantity, sp.Expr, tuple[Letter, ...]], ...]
+    variables: tuple[Variable, ...]
+    constraints: tuple[Constraint, ...]
+    data: Mapping[Quantity, Array]
+    aggregate: Aggregate | None
+    conditions: Optimum
+    name: str = "game"
+
+    @property
+    def convex(self) -> bool | None:
+        """A game's conditions are no convex programme."""
+        return False
+
+    def __str__(self) -> str:
+        lines = [f"every {self.player} maximises {self.payoff}"]
+        if self.option is not None:
+            lines.append(f"or takes the option for {self.option}")
+        lines.append("over")
+        lines += [f"  {v.lower} <= {_head(v.name, v.letters)} <= {v.upper}" for v in self.variables]
+        if self.constraints:
+            lines.append("subject to")
+        for c in self.constraints:
+            lines.append(f"  {_head(c.name, c.letters)}: {c.left} {c.relation} {c.right}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Stages:
     """Programmes decided one after another; a later one takes the decisions of those before it as given.
 
@@ -120,11 +210,11 @@ class Stages:
         return "\n".join(f"stage {n} of {count}: {stage.name}\n{stage}" for n, stage in enumerate(self.stages, 1))
 
 
-Program: TypeAlias = Optimum | Stages
+Program: TypeAlias = Optimum | Stages | Equilibrium
 
 
 def optima(program: Program) -> tuple[Optimum, ...]:
-    """The optima that a programme consists of, in the order in which they are decided; none where it is no optimum."""
+    """The optima that a programme consists of, in the order in which they are decided; none of a game."""
     if isinstance(program, Stages):
         return program.stages
     return (program,) if isinstance(program, Optimum) else ()
@@ -187,3 +277,46 @@ class Solution:
 
 def _head(name: str, letters: tuple[Letter, ...]) -> str:
     return f"{name}[{', '.join(str(a) for a in letters)}]" if letters else name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What everyone does, and how much any of them could gain by doing something else.
+
+    Args:
+        values: name of variable -> array of its shape; 0 for those who take the option.
+        adopters: (players,) who takes the option.
+        payoffs: (players,).
+        gains: (players,) by the best reply found, >= 0; regret is the largest.
+        method: how it was found.
+    """
+
+    values: Mapping[str, Array]
+    adopters: npt.NDArray[np.bool_]
+    payoffs: Array
+    gains: Array
+    method: str
+
+    @property
+    def regret(self) -> float:
+        return float(np.max(self.gains))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Equilibria:
+    """Every equilibrium found, or none with the smallest regret of the profiles looked at.
+
+    Args:
+        profiles: those whose regret is within tolerance.
+        nearest: the profile of smallest regret, an equilibrium or not; None where payoffs have no maximum.
+        unique: whether there can be no other.
+        searched: how many candidates were looked at, in words.
+    """
+
+    status: Status
+    message: str
+    profiles: tuple[Profile, ...]
+    nearest: Profile | None
+    unique: bool
+    searched: str
+    seconds: float = field(compare=False, default=0.0)

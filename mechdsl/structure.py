@@ -46,6 +46,7 @@ class Handles:
         represented: whether the provider of the last contract represents another layer (a union).
         words: for each kind, the arguments it understands: `{"direct": ("payment", "trials", "information")}`.
         refuses: a further condition: the reason why this market does not fit after all, or None.
+        money: for each kind, the arguments that are sums of money: they scale with it.
     """
 
     contracts: tuple[str, ...]
@@ -53,6 +54,7 @@ class Handles:
     represented: bool = False
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     refuses: Callable[[Market], str | None] = lambda market: None
+    money: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         chain = ", then ".join(self.contracts) or "no contract"

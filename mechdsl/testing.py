@@ -20,7 +20,7 @@ from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
-from mechdsl.market import Layer, Market
+from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
 from mechdsl.program import Optimum, Status, given, optima
@@ -126,6 +126,8 @@ def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example:
 def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """No feasible decision near the optimum, or far from it, has a better objective: random search."""
     del outcome, example
+    if not optima(mechanism.program):  # a game, say: its certificate asks every player
+        return
     best = mechanism.solve(report)
     parameters = mechanism.structure.parameters(mechanism.market, report)
     for stage in optima(mechanism.program):
@@ -144,29 +146,50 @@ def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, e
 
 
 def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """No provider gains from a misreport, asking `recover` at the lie and stated costs at the truth."""
+    """No provider gains from a misreport, asking `recover` at the lie and stated costs at the truth.
+
+    Where a layer represents the providers, the gain is all of theirs together.
+    """
     del example
     market = mechanism.market
     money = 1.0 + sum(float(np.sum(np.abs(p))) for p in outcome.payments.values())
     for private in market.types:
         layer = market.layer(private.layer)
+        union = next((y for y in market.layers if y.represents == layer.name), None)
         for place, law in zip(np.ndindex(*private.quantity.shape), private.distributions, strict=True):
             for misreport in np.linspace(law.lower, law.upper, 5):
                 table = np.array(report[private.quantity], dtype=float)
                 table[place] = misreport
                 lie = mechanism.structure.recover(mechanism, {**report, private.quantity: table})
-                if lie.status is not Status.OPTIMAL or layer.name not in lie.payments:
+                if lie.status is not Status.OPTIMAL:
                     continue
-                values = stated_values(market, report, lie.allocation)
-                utility = lie.payments[layer.name] + evaluate(layer.value - layer.cost, values, layer.letters)
-                gain = float(utility[place] - outcome.utilities[layer.name][place])
+                if union is not None:
+                    gain = _kept(market, report, lie, (union, layer)) - sum(
+                        float(np.sum(outcome.utilities[y.name])) for y in (union, layer)
+                    )
+                elif layer.name in lie.payments:
+                    values = stated_values(market, report, lie.allocation)
+                    utility = lie.payments[layer.name] + evaluate(layer.value - layer.cost, values, layer.letters)
+                    gain = float(utility[place] - outcome.utilities[layer.name][place])
+                else:
+                    continue
                 if gain > TOLERANCE * money:
-                    yield f"{layer.name} {place} gains {gain:.3g} by reporting {misreport:.6g}"
+                    who = f"{layer.name} {place}" if union is None else union.name
+                    yield f"{who} gains {gain:.3g} by reporting {misreport:.6g} for {private.name} {place}"
+
+
+def _kept(market: Market, report: Report, lie: Outcome, layers: tuple[Layer, ...]) -> float:
+    """What the contract leaves these layers together at a lie: payments less costs, as stated, at the true types."""
+    values = stated_values(market, report, lie.allocation)
+    worth = sum(float(np.sum(evaluate(y.value - y.cost, values, y.letters))) for y in layers)
+    return worth + sum(float(np.sum(lie.payments[y.name])) for y in layers if y.represents is not None)
 
 
 def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """Every layer with a private type is at least as well off as outside."""
+    """Every layer with a private type is at least as well off as outside; a planner, who has no contracts, commands."""
     del report, example
+    if not mechanism.market.contracts:
+        return
     for private in mechanism.market.types:
         layer = mechanism.market.layer(private.layer)
         outside = evaluate(layer.outside, mechanism.market.data, layer.letters)
@@ -191,7 +214,12 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
     del example
     factor = sp.Integer(7)
-    market = replace(mechanism.market, layers=tuple(_scaled(y, factor) for y in mechanism.market.layers))
+    money = mechanism.structure.handles.money
+    market = replace(
+        mechanism.market,
+        layers=tuple(_scaled(y, factor) for y in mechanism.market.layers),
+        contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
+    )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
     if other.status is not Status.OPTIMAL:
         yield f"with money scaled it ends {other.status}: {other.message}"
@@ -207,6 +235,8 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
 def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
     """At random points the exported Pyomo model and the formulas give the same objective."""
     del outcome, example
+    if not optima(mechanism.program):
+        return
     parameters = mechanism.structure.parameters(mechanism.market, report)
     solution = mechanism.solve(report)
     for stage in optima(mechanism.program):
@@ -284,6 +314,11 @@ def _feasible(program: Optimum, values: Mapping[Quantity, Array]) -> bool:
 
 def _scaled(layer: Layer, factor: sp.Expr) -> Layer:
     return replace(layer, cost=factor * layer.cost, value=factor * layer.value, outside=factor * layer.outside)
+
+
+def _paid(contract: Contract, factor: sp.Expr, money: tuple[str, ...]) -> Contract:
+    scaled = {n: a if n not in money or isinstance(a, str) else factor * a for n, a in contract.arguments.items()}
+    return replace(contract, arguments=scaled)
 
 
 def _relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:

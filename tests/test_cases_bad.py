@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mechdsl import syntax
-from mechdsl.elaborate import elaborate
+from mechdsl import pipeline
 from mechdsl.errors import MechError
 
 BAD = Path(__file__).parent / "cases" / "bad"
@@ -21,8 +20,7 @@ CASES = sorted(BAD.glob("*.mech"))
 def message(path: Path) -> str:
     """All that is said about a file, by its bare name."""
     try:
-        file, source = syntax.read(path)
-        elaborate(file, source, path.parent)
+        pipeline.load(path)
     except MechError as error:
         return error.render().replace(str(path), path.name) + "\n"
     return ""

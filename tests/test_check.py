@@ -68,7 +68,27 @@ CASES: list[Any] = [
     pytest.param("index n in others = 1..3\n", "", "M100", "index n in others = 1..3", id="unused index set"),
     pytest.param("video: 3", "video: 0", "M102", "demand[k]: x[k] >= d[k]", id="met by nothing chosen"),
     pytest.param("x[k] >= 0\n", "x[k] in [0, 3.5]\n", "M103", "demand[k]: x[k] >= d[k]", id="out of reach"),
-    pytest.param("demand[k]: x[k]", "demand[k]: x[k]^2", "M104", "demand[k]: x[k]^2 >= d[k]", id="not concave"),
+    pytest.param(
+        "constraint both: x[video] * x[text] / (x[video] + x[text]) >= 1\n",
+        "",
+        "M104",
+        "x[video] * x[text] / (x[video] + x[text])",
+        id="not shown to be concave",
+    ),
+    pytest.param(
+        "cost c[k] * x[k]^2",
+        "cost c[k] * (x[k]^2 + abs(x[k] - 1) + x[k] - 1)",
+        "M109",
+        "contract platform -> creator: direct",
+        id="a cost that is not shown to rise",
+    ),
+    pytest.param(
+        "demand[k]: x[k] >=",
+        "demand[k]: x[k] - 0.1 * x[video] >=",
+        "M109",
+        "contract platform -> creator: direct",
+        id="a falling term, not concave in y",
+    ),
     pytest.param("text: 4", "text: 4e9", "M105", "param d[k] in [0, inf) = {video: 3, text: 4e9}", id="scale"),
     pytest.param(
         "uniform(1, 2)", "normal(0, 1) on [0, 10]", "M106", "type c[k] ~ normal(0, 1) on [0, 10]", id="far tail"
@@ -92,6 +112,23 @@ def test_a_finding_has_its_code_and_its_place(old: str, new: str, code: str, pla
     found = findings(text, registry)
     assert code in found
     assert found[code] == place
+
+
+def test_what_no_longer_follows_is_said_once_and_without_tex(registry: Registry) -> None:
+    falling = look(GOOD.replace("demand[k]: x[k] >=", "demand[k]: x[k] - 0.1 * x[video] >="), registry)
+    assert [(d.code, d.severity) for d in falling.diagnostics] == [("M109", "note")]
+    assert "solved in x" in falling.diagnostics[0].hint
+    assert falling.regimes[0].convex is True
+    unknown = look(GOOD.replace("x[k]^2", "(x[k]^2 + abs(x[k] - 1) + x[k] - 1)"), registry)
+    assert [(d.code, d.severity) for d in unknown.diagnostics] == [("M109", "warning")]
+    assert not any(sign in unknown.diagnostics[0].hint for sign in ("\\", "$"))
+
+
+def test_concave_in_costs_is_enough(registry: Registry) -> None:
+    found = look(GOOD.replace("demand[k]: x[k] >=", "demand[k]: x[k]^1.5 >="), registry)
+    assert found.diagnostics == ()
+    assert found.regimes[0].convex is True
+    assert found.regimes[0].curvatures["demand"].because.startswith("In y = phi(x) it is concave")
 
 
 def test_a_row_out_of_reach_is_named(registry: Registry) -> None:

@@ -16,7 +16,7 @@ from mechdsl.structure import installed
 from mechdsl.testing import NonconformingError, check_structure, failures
 
 STRUCTURES = {s.name: s for s in installed().structures}
-REVENUE, WELFARE = STRUCTURES["revenue"], STRUCTURES["welfare"]
+REVENUE, WELFARE, UNION = STRUCTURES["revenue"], STRUCTURES["welfare"], STRUCTURES["union_welfare"]
 
 
 def test_the_built_in_structures_are_found_by_entry_point() -> None:
@@ -35,8 +35,10 @@ def repaid(structure: Structure, payment: Callable[[Mechanism, Report, Outcome],
     def recover(mechanism: Mechanism, report: Report) -> Outcome:
         outcome = structure.recover(mechanism, report)
         payments = payment(mechanism, report, outcome)
-        accounts = tuple(Account(a.payer, a.receiver, payments[a.receiver]) for a in outcome.accounts)
-        change = {n: payments[n] - outcome.payments[n] for n in payments}
+        accounts = tuple(
+            Account(a.payer, a.receiver, payments.get(a.receiver, a.amounts), a.what) for a in outcome.accounts
+        )
+        change = {n: payments[n] - np.asarray(outcome.payments[n]) for n in payments}
         buyer = outcome.accounts[0].payer
         utilities = {n: u + change.get(n, 0.0) for n, u in outcome.utilities.items()}
         total = sum(float(np.sum(c)) for c in change.values())
@@ -105,6 +107,14 @@ MUTANTS = {
         WELFARE,
         recover=lambda m, r: replace(
             WELFARE.recover(m, r), allocation={n: 1.01 * x for n, x in WELFARE.recover(m, r).allocation.items()}
+        ),
+    ),
+    "a union paid its cost": repaid(UNION, lambda m, r, o: {"union": np.asarray(np.sum(o.costs["member"]))}),
+    "a union paid too much": repaid(UNION, lambda m, r, o: {n: p + 0.1 for n, p in o.payments.items()}),
+    "a union's allocation that is not the programme's": replace(
+        UNION,
+        recover=lambda m, r: replace(
+            UNION.recover(m, r), allocation={n: 1.01 * x for n, x in UNION.recover(m, r).allocation.items()}
         ),
     ),
     "books that do not add up": replace(WELFARE, recover=lambda m, r: replace(WELFARE.recover(m, r), accounts=())),

@@ -31,6 +31,7 @@ LAYERS = (
     "distributions",
     "program",
     "market",
+    "signals",
     "elaborate",
     "overrides",
     "derivation",
@@ -79,7 +80,7 @@ BANNED_ANYWHERE = {"parse_expr", "parse_latex", "sympify"}
 BANNED_CALLS = {"S"}  # sympy's short name for sympify; its constants (S.One) are welcome
 
 # Values are frozen. These are at work: they gather as they go, and no stage hands them to the next. (Private ones may.)
-AT_WORK = {"Along", "Mechanism", "RegimeNames", "Resolver", "Scope", "Tables"}
+AT_WORK = {"Along", "Complementarity", "Game", "Mechanism", "RegimeNames", "Resolver", "Scope", "Tables"}
 
 BANNED_FILE_NAMES = {"base", "common", "helper", "helpers", "misc", "tools", "util", "utils"}
 

@@ -12,7 +12,8 @@ from markets import K, choice, falling, genai, law, market, multitask, param, si
 from mechdsl.errors import InternalError
 from mechdsl.evaluate import evaluate
 from mechdsl.market import Layer
-from mechdsl.theory.pointwise import pointwise_objective, pointwise_program, pointwise_step
+from mechdsl.theory.pointwise import pointwise_program, pointwise_step
+from mechdsl.theory.private_cost import pointwise_objective
 from mechdsl.theory.virtual_cost import virtual_cost_of
 
 

@@ -79,16 +79,16 @@ DIAGNOSIS = (
     ),
     Explanation(
         "M104",
-        "a constraint that is not convex, or not shown to be",
+        "a constraint that is not shown to be convex",
         "A demand, left side at least right side, describes a convex set if left minus right is concave; at most wants "
-        "convex, and an equation affine. The message names the term at fault. Without it an optimum that is found may "
-        "be one of several, and not the best; the solver cannot tell. Curvature is proved for all data in their "
-        "declared ranges, so that a range that is too wide may be all that is missing: `param gamma in [0, 1]` makes "
-        "x^gamma concave, `param gamma` does not.",
-        "Declare the ranges of the params in it. If it really is not concave, as for increasing returns, trust no more "
-        "than the certificate says.",
-        bad="demand[k]: x[k]^2 >= d[k]",
-        good="demand[k]: x[k]^0.5 >= d[k]",
+        "convex, and an equation affine. No rule shows it of this one, and no counterexample was found either: the "
+        "message names the term at which the rules end. Curvature is proved for all data in their declared ranges, so "
+        "that a range that is too wide may be all that is missing: `param gamma in [0, 1]` makes x^gamma concave, "
+        "`param gamma` does not.",
+        "Declare the ranges of the params in it, or write it in terms that are known: sums, powers, log, exp, min and "
+        "max, geometric means. What is found is certified as a point that meets the first-order conditions.",
+        bad="constraint both: x[video] * x[text] / (x[video] + x[text]) >= 1",
+        good="constraint both: sqrt(x[video] * x[text]) >= 1",
     ),
     Explanation(
         "M105",
@@ -132,14 +132,16 @@ DIAGNOSIS = (
     Explanation(
         "M109",
         "a step of the theory that does not follow here",
-        "The structure rests on a chain of steps, each with a condition: a cost that is convex and increasing, a "
-        "demand that stays concave after the change of variables, a virtual cost that rises. Under this market's data "
-        "and declared ranges the condition of the step is refuted, or could not be shown. `mechdsl inspect` shows "
-        "every step with its reason. What is solved is certified all the same, against the market as stated.",
+        "The structure rests on a chain of steps, each with a condition: a cost that is convex and increasing, say. "
+        "Under this market's data and declared ranges the condition of the step could not be shown. `mechdsl "
+        "inspect` shows every step with its reason. "
+        "What is solved is certified all the same, against the market as stated.",
         "Declare the ranges of the params, which is often all that is missing; or change the cost or the demand so "
         "that the condition holds. If neither is possible, go by the certificate.",
-        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * log(1 + x[k])\n}",
-        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n  cost c[k] * (exp(x[k]) - 1)\n}",
+        bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n"
+        "  cost c[k] * (x[k]^2 + abs(x[k] - 1) + x[k] - 1)\n}",
+        good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] >= 0\n"
+        "  cost c[k] * (x[k]^2 + max(0, 2 * x[k] - 2))\n}",
     ),
     Explanation(
         "M110",

@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
     parser.add_argument("--all", action="store_true", help="every row of long tables")
     parser.add_argument("--verbose", action="store_true", help="every check of the certificates")
+    parser.add_argument("--method", help="of equilibria: conditions (the default) or mirror, a second, independent way")
     options = parser.parse_args(arguments)
     model, registry = loaded(options)
     markets = chosen(model, options)
@@ -43,7 +44,7 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
     page.print(terminal.heading(markets[0]))
     runs: list[Run] = []
     for market in markets:
-        runs.append(pipeline.run(market, registry))
+        runs.append(pipeline.run(market, registry, options.method))
         page.print(terminal.regime(runs[-1], view))
         if was_interrupted(runs):
             raise KeyboardInterrupt
@@ -60,7 +61,7 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     interrupted = False
     try:
         for market in markets:
-            runs.append(pipeline.run(market, registry))
+            runs.append(pipeline.run(market, registry, options.method))
             interrupted = was_interrupted(runs)
             if interrupted:
                 break

@@ -24,7 +24,9 @@ from mechdsl.formula import (
     IndexSum,
     Letter,
     Quantity,
+    decided,
     letters_of,
+    precision_of,
     quantities,
     rename_letters,
 )
@@ -44,7 +46,6 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
     "max": (2, 50, sp.Max),
 }
 _STATISTICS = ("mean", "lower", "upper")
-_OF_STATES = ("precision",)
 _RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne,
 }  # fmt: skip
@@ -97,10 +98,15 @@ def number_text(value: Fraction) -> str:
 
 @dataclass(slots=True)
 class Resolver:
-    """Turns expression nodes into formulas, collecting diagnostics."""
+    """Turns expression nodes into formulas, collecting diagnostics.
+
+    Args:
+        origins: where it notes the place of every term that depends on decisions, if it is to.
+    """
 
     names: Names
     diagnostics: list[Diagnostic]
+    origins: dict[sp.Basic, list[Span]] | None = None
     size: int = 0
 
     def formula(self, node: tree.Expression, scope: Scope) -> sp.Expr:
@@ -142,6 +148,13 @@ class Resolver:
                 )
                 self.size = 2 * MAX_NODES
             return self._placeholder()
+        result = self._resolved(node, scope)
+        composed = isinstance(node, tree.Binary | tree.Call | tree.Aggregate) and isinstance(result, sp.Expr)
+        if self.origins is not None and composed and quantities(result, "decision"):
+            self.origins.setdefault(decided(result), []).append(node.span)
+        return result
+
+    def _resolved(self, node: tree.Expression, scope: Scope) -> Any:
         match node:
             case tree.Number():
                 return sp.Rational(node.value.numerator, node.value.denominator)
@@ -383,8 +396,9 @@ class Resolver:
                 return self._power(left, right, node)
 
     def _power(self, base: Any, exponent: Any, node: tree.Binary) -> Any:
-        if base.is_Rational and exponent.is_Rational:
-            bits = max(abs(int(base.p)).bit_length(), int(base.q).bit_length())
+        if exponent.is_Rational:
+            # sympy raises every number that is a factor of the base at once; other numbers may become one.
+            bits = sum(max(abs(int(r.p)).bit_length(), int(r.q).bit_length()) for r in base.atoms(sp.Rational))
             if abs(exponent) * bits > MAX_POWER_BITS or int(exponent.q) > 10**6:
                 self._error(
                     "M091",
@@ -468,8 +482,8 @@ class Resolver:
             return self._statistic(node, scope)
         if node.name == "if":
             return self._if(node, scope)
-        if node.name in _OF_STATES and len(node.arguments) == 1:
-            return sp.Function(node.name)(self._resolve(node.arguments[0].value, scope))
+        if node.name == "precision":
+            return self._precision(node, scope)
         if node.name not in FUNCTIONS:
             self._unknown_function(node)
             return self._placeholder()
@@ -488,6 +502,29 @@ class Resolver:
             self._error("M033", "the logarithm of zero has no value", node, hint)
             return self._placeholder()
         return build(*arguments)
+
+    def _precision(self, node: tree.Call, scope: Scope) -> sp.Expr:
+        """`precision(theta)`: how precisely the signals tell a state; a number that follows from what is chosen."""
+        if len(node.arguments) != 1 or node.arguments[0].name is not None:
+            message = f"precision takes 1 argument, {here(len(node.arguments))}"
+            self._error("M013", message, node, "Write precision(theta), of a state.")
+            return self._placeholder()
+        inner = Scope(scope.letters)
+        state = self._resolve(node.arguments[0].value, inner)
+        head = state.quantity if isinstance(state, Entry) else state
+        if not isinstance(head, Quantity) or head.role != "state":
+            if not unresolved(state):
+                self._error("M035", "precision is of a state", node.arguments[0].value, "Declare one: state theta.")
+            return self._placeholder()
+        if scope.roles is not None:
+            purpose = scope.purpose or "this"
+            message = (
+                f"'{node.name}({head.name})' follows from what is chosen, and {purpose} must be made of known data"
+            )
+            self._error("M035", message, node, "Use params, or lets made of them.")
+            return self._placeholder()
+        quantity = precision_of(head)
+        return Entry(quantity, *state.indices) if isinstance(state, Entry) else quantity
 
     def _unknown_function(self, node: tree.Call) -> None:
         hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
@@ -517,13 +554,9 @@ class Resolver:
         condition = self._resolve(node.arguments[0].value, scope)
         if not self._boolean(condition, node.arguments[0].value):
             return self._placeholder()
-        if any(q.role in ("decision", "type") for q in quantities(condition)):
-            self._error(
-                "M058",
-                "the condition of an `if` depends on a decision or a type",
-                node.arguments[0].value,
-                "That is not convex in general: use max, min or abs, or separate constraints.",
-            )
+        if quantities(condition, "type"):
+            hint = "A case may turn on a decision or on data; who is of which type is known to that one alone."
+            self._error("M058", "the condition of an `if` depends on a type", node.arguments[0].value, hint)
             return self._placeholder()
         first, second = (self._resolve(a.value, scope) for a in node.arguments[1:])
         return sp.Piecewise((first, condition), (second, True))

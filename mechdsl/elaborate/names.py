@@ -58,6 +58,7 @@ class RegimeNames:
     _laws: dict[str, tuple[Distribution, ...] | None] = field(default_factory=dict)
     _in_progress: list[str] = field(default_factory=list)
     statistics: dict[Quantity, Array] = field(default_factory=dict)
+    origins: dict[sp.Basic, list[Span]] = field(default_factory=dict)
     tables: Tables = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
-        return did_you_mean(name, self.letter_sets) or "Declare it: index k in domains = {a, b}."
+        return did_you_mean(name, self.letter_sets) if self.letter_sets else "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:
         if name not in self.letter_sets:
@@ -171,7 +172,7 @@ class RegimeNames:
             letters = self.letters(statement.target.letters)
             found = None
             if letters is not None:
-                resolver = Resolver(self, self.diagnostics)
+                resolver = Resolver(self, self.diagnostics, self.origins)
                 formula = resolver.formula(statement.value, Scope({a.name: a for a in letters}))
                 found = (letters, formula, resolver.size)
             self.lets_found[name] = found

@@ -20,7 +20,7 @@ from mechdsl.elaborate.tables import Override
 from mechdsl.elaborate.values import entry_text
 from mechdsl.elaborate.wording import ROLES, here, number_text
 from mechdsl.errors import did_you_mean
-from mechdsl.formula import Letter, Quantity, quantities
+from mechdsl.formula import Letter, Quantity, derivative, entries, quantities
 from mechdsl.market import (
     Choice,
     Common,
@@ -73,6 +73,7 @@ class RegimeBuilder:
             objectives=self._objectives(layers),
             report=report_tables(self.names, declarations, self.report),
             source=self.names.source,
+            origins=MappingProxyType({term: tuple(spans) for term, spans in self.names.origins.items()}),
         )  # fmt: skip
         if sum(d.severity == "error" for d in self.names.diagnostics) > before:
             return None
@@ -134,7 +135,7 @@ class RegimeBuilder:
         lines: dict[str, int] = {}
         represents: str | None = None
         signals = []
-        resolver = Resolver(self.names, self.names.diagnostics)
+        resolver = Resolver(self.names, self.names.diagnostics, self.names.origins)
         for item in (item for part in parts for item in part.items):
             match item:
                 case (
@@ -209,6 +210,14 @@ class RegimeBuilder:
         resolver = Resolver(self.names, self.names.diagnostics)
         given = resolver.formula(arguments[0].value, scope)
         mean = sp.Add(*(resolver.formula(t, scope) for t in terms if t is not noises[0]))
+        if not _affine_in_unknowns(mean):
+            self.names.error(
+                "M056",
+                "a signal is linear in states and common factors",
+                item.value,
+                "Write a sum of states and factors, each times known data: theta + w[i] * B + noise(variance = 1).",
+            )
+            return None
         variance, precision = (given, 1 / given) if arguments[0].name == "variance" else (1 / given, given)
         quantity = Quantity(item.target.name, tuple(a.index_set for a in letters), "signal")
         return Signal(Declaration(quantity, letters, item.doc or "", item.span), mean, variance, precision)
@@ -263,7 +272,7 @@ class RegimeBuilder:
             value = (
                 goal.id
                 if word and isinstance(goal, tree.Name)
-                else Resolver(self.names, self.names.diagnostics).formula(goal, Scope(letters))
+                else Resolver(self.names, self.names.diagnostics, self.names.origins).formula(goal, Scope(letters))
             )
             if found:
                 line = found[0].span.line if found[0].span else 0
@@ -344,16 +353,20 @@ class RegimeBuilder:
             if letters is None:
                 continue
             scope = Scope({a.name: a for a in letters})
-            resolver = Resolver(self.names, self.names.diagnostics)
+            resolver = Resolver(self.names, self.names.diagnostics, self.names.origins)
             where = sp.true if statement.where is None else resolver.condition(statement.where, scope)
             left, right = resolver.formula(statement.left, scope), resolver.formula(statement.right, scope)
-            if not any(unresolved(side) or quantities(side, "decision") for side in (left, right)):
+            if not any(
+                unresolved(side) or quantities(side, "decision") or quantities(side, "precision")
+                for side in (left, right)
+            ):
                 hint = "Use what is chosen in it; what a param must satisfy is its range, `param d in [1, inf)`."
                 self.names.error("M057", f"'{name}' binds no decision", statement, hint)
             for node, side in ((statement.left, left), (statement.right, right)):
                 for quantity in sorted(quantities(side, "type"), key=str):
                     self._type_in_a_constraint(name, node, quantity)
-            found.append(Constraint(name, letters, left, statement.relation, right, where, statement.doc or ""))
+            relation, doc = statement.relation, statement.doc or ""
+            found.append(Constraint(name, letters, left, relation, right, where, doc, statement.span))
         return tuple(found)
 
     def _type_in_a_constraint(self, name: str, node: tree.Expression, quantity: Quantity) -> None:
@@ -378,6 +391,14 @@ class RegimeBuilder:
             params = tuple(n for n, d in self.names.declared.items() if d.kind == "param")
             what = "" if kind is None else f" but {ROLES[kind]}"
             self.names.error("M010", f"'{name}' is no param{what}", place, did_you_mean(name, params))
+
+
+def _affine_in_unknowns(mean: sp.Expr) -> bool:
+    """Whether no slope of `mean` in a state or a common factor depends on one."""
+    if unresolved(mean):
+        return True
+    unknown = {e for role in ("state", "common") for e in entries(mean, role)}
+    return not any(quantities(derivative(mean, e), role) for e in unknown for role in ("state", "common"))
 
 
 def _named(node: tree.Node) -> str | None:

@@ -120,4 +120,5 @@ def _check_complete(names: RegimeNames, tables: Mapping[Quantity, Array]) -> Non
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         hint = "Report every type, or none (then the means are used)."
-        names.error("M037", f"the report says nothing of {shown}", None, hint)
+        stated = next((s for s in names.statements if isinstance(s, tree.ReportStatement)), None)
+        names.error("M037", f"the report says nothing of {shown}", stated, hint)

@@ -60,10 +60,8 @@ class Folder:
                 "Data files must be in the market's own folder or below it; links are followed before this is checked.",
             )
         if not target.is_file():
-            near = (
-                did_you_mean(name, (p.name for p in itertools.islice(root.glob("*.csv"), 50)))
-                or "That folder holds no csv file."
-            )
+            others = [p.name for p in itertools.islice(root.glob("*.csv"), 50)]
+            near = did_you_mean(name, others) if others else "That folder holds no csv file."
             return Diagnostic("M080", f"there is no file '{name}' in the folder of the market", span, near)
         if target.stat().st_size > MAX_CSV_BYTES:
             return Diagnostic(

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from mechdsl.errors import InternalError
-from mechdsl.program import Optimum, Program, Stages
+from mechdsl.errors import InternalError, UsageError
+from mechdsl.program import Equilibrium, Optimum, Program, Stages
 
 __all__ = ["compiled"]
 
 
-def compiled(program: Program) -> Any:
+def compiled(program: Program, method: str | None = None) -> Any:
     """The programme's engine, ready to `solve(parameters, start)` at many parameter values.
 
+    Args:
+        program: what is to be solved.
+        method: the way, where an engine knows several; None: its own choice.
+
     Raises:
+        UsageError: the engine knows no such way.
         InternalError: no engine solves such a programme.
     """
+    if isinstance(program, Equilibrium):
+        from mechdsl.engines.nash import compile_game
+
+        return compile_game(program, method)
+    if method is not None:
+        raise UsageError(f"--method is for contests; a {program.name} is solved in one way")
     if isinstance(program, Optimum):
         from mechdsl.engines.optimum import compile_optimum
 

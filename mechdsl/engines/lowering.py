@@ -153,6 +153,10 @@ class _Lowering:
     def is_decision(self, node: sp.Basic) -> bool:
         return any(q in self.blocks for q in quantities(node))
 
+    def in_cases(self, node: sp.Basic) -> bool:
+        """Whether `node` is in cases of a decision: the theory poses only such as meet smoothly."""
+        return isinstance(node, sp.Piecewise) and any(self.is_decision(condition) for _, condition in node.args)
+
     def is_open(self, node: sp.Basic) -> bool:
         found = quantities(node)
         if any(q in self.blocks for q in found):
@@ -182,7 +186,7 @@ class _Lowering:
         elif isinstance(node, IndexSum):
             letters, body, where = _apart(node, context.letters)
             self.expand(body, self.where(where, context.spread(letters)))
-        elif isinstance(node, sp.Piecewise):
+        elif isinstance(node, sp.Piecewise) and not self.in_cases(node):
             for branch, inside in self.branches(node, context):
                 self.expand(branch, inside)
         elif isinstance(node, Entry | Quantity):
@@ -205,7 +209,7 @@ class _Lowering:
         if node.is_Add or isinstance(node, Entry | Quantity) or not all(map(self.is_decision, sp.Mul.make_args(node))):
             self.expand(node, context)
             return
-        broken = _first(node, lambda n: isinstance(n, Broken) and self.is_decision(n))
+        broken = _first(node, lambda n: isinstance(n, Broken) and self.is_decision(n) and not self.in_cases(n))
         if isinstance(broken, sp.Piecewise):
             for branch, inside in self.branches(broken, context):
                 self.expand(node.xreplace({broken: branch}), inside)
@@ -392,6 +396,8 @@ class _Lowering:
                 free = [a for a in part.args if not self.is_decision(a)]
                 walked = [walk(a) for a in part.args if self.is_decision(a)]
                 return part.func(factor(part.func(*free)), *walked) if free else part.func(*walked)
+            if isinstance(part, sp.Piecewise):
+                return sp.Piecewise(*((walk(e), c if c == sp.true else walk(c)) for e, c in part.args), evaluate=False)
             return part.func(*map(walk, part.args))
 
         return walk(node), slots, factors

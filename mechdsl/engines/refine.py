@@ -23,6 +23,7 @@ _FLIPS = 4  # of one row or column, before the guess is given up
 _PATIENCE = 12  # steps without a better point, likewise
 _NOISE = 1e-9  # error at which there may be no better point
 _LAST = 1e-6  # error from which one more step is the last
+_SHORT = 1e-5  # and the relative step
 _KEPT = 0.02  # of every slack, at least, in a step along the path
 _STRIDE = 3.0  # of a step along the path, in logarithms
 _CENTRED = 0.5  # error up to which a point is on the path
@@ -92,7 +93,9 @@ def settle(conditions: Conditions, numbers: Numbers, guess: Guess, steps: int, t
             calm = down > -1.0 and up < 1.0 and system.paid and numbers.orthant
             if calm or not state.dismiss(system, du, dv):
                 state.move(system, du, dv, calm)
-                if wrong is None and system.error < _LAST:  # Newton's next error is its square: too small to be seen
+                # Newton's next error is the square of the step: too small to be seen. (Where a column hardly counts in
+                # its own condition, the error is small long before the step is.)
+                if wrong is None and system.error < _LAST and max(-down, up) < _SHORT:
                     return state.guess(max(tolerance, system.error**2))
         if state.flips.max(initial=0) > _FLIPS:
             break

@@ -100,23 +100,30 @@ class Search:
         """The first candidate that is certified, or the best answer that all of them allow."""
         if np.any(self.numbers.lower > self.numbers.upper):
             return self.crossed()
+        candidates: list[Candidate] = []
+        near = self.from_solution(start) if start is not None and start.values else None
+        for candidate in self.beside(near):
+            if candidate.worst <= CERTIFIED:
+                return self.solution(candidate, Status.OPTIMAL)
+            candidates.append(candidate)
         sizes = natural(self.machine.monotone, self.numbers) if self.monotone else None
         if sizes is not None and len(sizes.short):
             return self.short(sizes)
         if sizes is not None and sizes.floor is not None:
             self.numbers = replace(self.numbers, lower=np.maximum(self.numbers.lower, sizes.floor))
-        candidates: list[Candidate] = []
-        for candidate in self.ways(sizes, start):
+        for candidate in self.ways(sizes, near):
             if candidate.worst <= CERTIFIED:
                 return self.solution(candidate, Status.OPTIMAL)
             candidates.append(candidate)
         return self.answer(candidates)
 
-    def ways(self, sizes: Natural | None, start: Solution | None) -> Iterator[Candidate]:
-        """Candidates in the order in which they are worth trying; each is worked out when it is asked for."""
-        near = self.from_solution(start) if start is not None and start.values else None
+    def beside(self, near: Guess | None) -> Iterator[Candidate]:
+        """The refined neighbour: worth trying before anything else is worked out."""
         if near is not None and self.convex and self.form.smooth:
             yield from self.settled(near, NEAR_STEPS, "refined from a neighbouring solution")
+
+    def ways(self, sizes: Natural | None, near: Guess | None) -> Iterator[Candidate]:
+        """Candidates in the order in which they are worth trying; each is worked out when it is asked for."""
         scales, first = (
             (sizes.scales, sizes.x) if sizes else balanced(self.machine.costs, self.machine.structure, self.numbers)
         )

@@ -129,12 +129,15 @@ class Layout:
             yield _Row(blank, cells=(entry.comment, "", "", ""))
             return
         texts = [self._one_line(statement) or "" for statement in entry.statements]
+        packed = _packed(texts, room)
+        if len(packed) > 1:  # each line is an entry of its own, as it will be next time
+            for at in packed:
+                comment = entry.comment if at is packed[-1] else ""
+                part = replace(entry, statements=entry.statements[at.start : at.stop], comment=comment)
+                yield from self._rows(part, indent, blank=blank and at.start == 0)
+            return
         if len(texts) > 1:
-            *lines, last = _packed(texts, room)
-            for line in lines:
-                yield _Row(blank, cells=(line, "", "", ""))
-                blank = False
-            yield _Row(blank, cells=(last, "", "", entry.comment))
+            yield _Row(blank, cells=("  ".join(texts), "", "", entry.comment))
             return
         (statement,) = entry.statements
         kind, cells = self._cells(statement) if texts[0] else ("", ("", "", ""))
@@ -209,15 +212,15 @@ def _braced(items: Iterable[str]) -> str:
     return f"{{ {inner} }}" if inner else "{}"
 
 
-def _packed(texts: Iterable[str], room: int) -> list[str]:
-    """As many texts a line as fit."""
-    lines: list[str] = []
-    for text in texts:
-        joined = f"{lines[-1]}  {text}" if lines else ""
-        if lines and len(joined) <= room:
-            lines[-1] = joined
+def _packed(texts: Sequence[str], room: int) -> list[range]:
+    """As many texts a line as fit, two columns apart: which."""
+    lines: list[range] = []
+    for at, text in enumerate(texts):
+        start = lines[-1].start if lines else at
+        if start < at and len("  ".join((*texts[start:at], text))) <= room:
+            lines[-1] = range(start, at + 1)
         else:
-            lines.append(text)
+            lines.append(range(at, at + 1))
     return lines
 
 

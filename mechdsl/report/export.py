@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Program, Stages, given, optima
+from mechdsl.program import Equilibrium, Optimum, Program, Stages, given, optima
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
@@ -24,12 +24,12 @@ __all__ = ["nl_text", "program_object", "pyomo_text"]
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program.
 
-    Of stages it is the first: the later ones take its answer.
+    Of stages it is the first: the later ones take its answer. Of a game it is everyone's first-order conditions.
     """
     from mechdsl.engines.pyomo_model import pyomo_script
 
-    first = optima(program)[0]
-    head = "" if first is program else f"# The first of {len(optima(program))} stages: {first.name}.\n"
+    first = _first(program)
+    head = f"# The first of {len(program.stages)} stages: {first.name}.\n" if isinstance(program, Stages) else ""
     return head + pyomo_script(first, given(first, parameters, {}))
 
 
@@ -37,7 +37,7 @@ def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The programme (of stages: the first) as an AMPL `.nl` file (text form), for any solver that reads those."""
     from mechdsl.engines.pyomo_model import write_nl
 
-    first = optima(program)[0]
+    first = _first(program)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "programme.nl"
         write_nl(first, given(first, parameters, {}), path)
@@ -51,6 +51,7 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
     """
     if isinstance(program, Stages):
         return {"stages": [{"name": stage.name, **program_object(stage, parameters)} for stage in program.stages]}
+    program = _first(program)
     return {
         "sense": program.sense,
         "objective": _formula(program.objective),
@@ -74,6 +75,11 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
             str(q.name): labelled(parameters[q], q.sets) if q in parameters else None for q in program.parameters
         },
     }
+
+
+def _first(program: Program) -> Optimum:
+    """What a solver for optima is given: the programme, its first stage, or a game's first-order conditions."""
+    return program.conditions if isinstance(program, Equilibrium) else optima(program)[0]
 
 
 def _formula(formula: sp.Basic) -> str:

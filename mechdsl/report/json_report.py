@@ -84,11 +84,13 @@ def outcome_object(market: Market, outcome: Outcome) -> dict[str, Any]:
         "slack": _tables(outcome.slack, rows),
         "shadow_price": _tables(outcome.shadow_price, rows),
         "accounts": [_account(account, layers) for account in outcome.accounts],
-        **{name: _plain(value, market) for name, value in outcome.extra.items()},
         "notes": list(outcome.notes),
     }
     head = {"structure": outcome.structure, "status": outcome.status.word, "message": outcome.message}
-    return head | {name: value for name, value in members.items() if value is not None and value not in ({}, [])}
+    meant = {name: value for name, value in members.items() if value is not None and value not in ({}, [])}
+    # What a structure adds is there even when it is empty: no equilibrium is an answer.
+    extra = {name: _plain(value, market) for name, value in outcome.extra.items()}
+    return head | meant | {name: value for name, value in extra.items() if value is not None}
 
 
 def certificate_object(certificate: Certificate) -> dict[str, Any]:

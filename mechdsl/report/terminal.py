@@ -19,6 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from mechdsl.accounting import stated_values
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
@@ -247,8 +248,7 @@ def _money_columns(layer: Layer, outcome: Outcome, suffix: str) -> list[_Column]
 
 def _constraint_sheet(market: Market, outcome: Outcome, constraint: Constraint) -> _Sheet:
     """One constraint by label: what is required, what there is, the slack (or that it binds), its price."""
-    values: dict[Quantity, Any] = dict(market.data)
-    values |= {c.quantity: outcome.allocation[str(c.quantity.name)] for c in market.choices}
+    values = stated_values(market, {}, outcome.allocation)
     slack = np.asarray(outcome.slack[constraint.name], dtype=np.float64)
     left, right = (np.asarray(evaluate(e, values, constraint.letters)) for e in (constraint.left, constraint.right))
     left, right = (np.where(np.isnan(slack), np.nan, side) for side in (left, right))

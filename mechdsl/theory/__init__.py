@@ -5,10 +5,44 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
+from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
+from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
+from mechdsl.theory.effort_checks import (
+    bargaining_check,
+    budget_check,
+    demand_check,
+    everyone_participates,
+    leader_check,
+    precision_check,
+    response_check,
+)
+from mechdsl.theory.efforts import (
+    effort_outcome,
+    effort_program,
+    effort_step,
+    free_objective,
+    leader_objective,
+    planner_misfit,
+    planner_objective,
+    posted_misfit,
+    solved_at,
+    unsolved,
+)
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
+from mechdsl.theory.intermediary import (
+    chain_of,
+    intermediary_misfit,
+    linear_outcome,
+    linear_steps,
+    surplus_step,
+    tariff_outcome,
+    tariff_steps,
+)
 from mechdsl.theory.payments import envelope_payments
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
+from mechdsl.theory.precision import informed, precision_steps
 from mechdsl.theory.presigned import PRESIGNED_WORDS, parties, presigned_misfit, presigned_parameters, presigned_program
 from mechdsl.theory.presigned_books import presigned_checks, presigned_outcome, presigned_sample
 from mechdsl.theory.presigned_steps import presigned_steps
@@ -22,28 +56,65 @@ from mechdsl.theory.procurement import (
     payment_steps,
 )
 from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
+from mechdsl.theory.supply import best_response_step, supply
+from mechdsl.theory.union import (
+    union_checks,
+    union_misfit,
+    union_outcome,
+    union_participation_step,
+    union_payment_step,
+    union_truthtelling_step,
+)
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_WORDS",
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
+    "bargaining_check",
+    "best_response_step",
+    "budget_check",
+    "chain_of",
     "change_of_variables_step",
+    "contest_checks",
+    "contest_derivation",
+    "contest_game",
+    "contest_misfit",
+    "contest_outcome",
+    "contest_parameters",
     "cost_payment_step",
     "curvature",
+    "demand_check",
     "direct_checks",
     "direct_misfit",
     "direct_outcome",
     "direct_sample",
+    "effort_outcome",
+    "effort_program",
+    "effort_step",
     "envelope_payments",
     "envelope_step",
+    "everyone_participates",
+    "free_objective",
+    "informed",
+    "intermediary_misfit",
     "is_convex_program",
     "kkt_step",
     "known_types",
+    "leader_check",
+    "leader_objective",
+    "linear_outcome",
+    "linear_steps",
     "participation_step",
     "parties",
     "payment_steps",
+    "planner_misfit",
+    "planner_objective",
     "pointwise_program",
     "pointwise_step",
+    "posted_misfit",
+    "precision_check",
+    "precision_steps",
     "presigned_checks",
     "presigned_misfit",
     "presigned_outcome",
@@ -53,9 +124,22 @@ __all__ = [
     "presigned_steps",
     "private_cost",
     "reported_types",
+    "response_check",
     "sampled_one_by_one",
+    "solved_at",
+    "supply",
+    "surplus_step",
+    "tariff_outcome",
+    "tariff_steps",
     "transformed_demand_step",
     "truthtelling_step",
+    "union_checks",
+    "union_misfit",
+    "union_outcome",
+    "union_participation_step",
+    "union_payment_step",
+    "union_truthtelling_step",
+    "unsolved",
     "virtual_cost_of",
     "virtual_cost_step",
     "virtual_costs",

@@ -18,18 +18,20 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Entry, IndexSet, Letter, Quantity, entries, quantities, rename_letters, substitute
 from mechdsl.market import Choice, Market
 from mechdsl.program import Constraint, Optimum, Variable
-from mechdsl.theory.curvature import DATA, DECLARED, Curvature, curvature, ranges_of
+from mechdsl.theory.curvature import DATA, DECLARED, Curvature, curvature, is_convex_program, ranges_of
 from mechdsl.theory.notation import Rule, free_name
-from mechdsl.theory.pointwise import pointwise_objective
-from mechdsl.theory.private_cost import PrivateCost, private_cost
+from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, private_cost
 from mechdsl.theory.ranges import Ranges
 
 __all__ = [
     "ChangeOfVariables",
     "change_of_variables_step",
     "changes_of_variables",
+    "curvature_in_either",
+    "in_linear_variables",
     "inverse_at",
     "inverse_of",
+    "is_convex_in_costs",
     "transformed_demand_step",
     "transformed_program",
 ]
@@ -167,19 +169,60 @@ def transformed_program(market: Market, weight: Quantity | None = None) -> Optim
         for c in market.choices
         if c.quantity not in replaced
     ]
-    objective = _in_y(pointwise_objective(market, weight), changes)
+    objective = in_linear_variables(pointwise_objective(market, weight), changes)
     open_roles = tuple(sorted(quantities(objective, "type") | quantities(objective, "open"), key=lambda q: str(q.name)))
     return Optimum(
         sense="minimize",
         objective=objective,
         variables=tuple(variables),
         constraints=tuple(
-            replace(c, left=_in_y(c.left, changes), right=_in_y(c.right, changes)) for c in market.constraints
+            replace(c, left=in_linear_variables(c.left, changes), right=in_linear_variables(c.right, changes))
+            for c in market.constraints
         ),
         data=market.data,
         parameters=open_roles,
         name="transformed programme",
     )
+
+
+def in_linear_variables(expression: sp.Expr, changes: tuple[ChangeOfVariables, ...]) -> sp.Expr:
+    """`expression` in the new variables: phi(x) itself becomes y, any other use of x its inverse."""
+    for change in changes:
+        if change.choice is None or change.inverse is None:
+            continue
+        quantity, letters = change.choice.quantity, change.letters
+        whole = {}
+        for entry in entries(expression, "decision"):
+            if entry == quantity or (isinstance(entry, Entry) and entry.quantity == quantity):
+                place = dict(zip(letters, entry.indices, strict=True)) if isinstance(entry, Entry) else {}
+                whole[rename_letters(change.phi, place)] = rename_letters(change.entry, place)
+        expression = substitute(expression.xreplace(whole), quantity, letters, change.inverse)
+    return sp.powdenest(expression)
+
+
+def curvature_in_either(market: Market, stated: Constraint) -> Curvature:
+    """Whether a constraint keeps the set of decisions convex, in x or, where not there, in `y = phi(x)`.
+
+    A local optimum is a global one if either holds: the one is a continuous image of the other.
+    """
+    wanted = {">=": "concave", "<=": "convex", "==": "affine"}[stated.relation]
+    in_x = curvature(stated.left - stated.right, market, wanted)
+    if in_x.holds is True or any(isinstance(private_cost(market, layer), str) for layer in market.layers):
+        return in_x
+    program = transformed_program(market)
+    if program is None or not market.types:
+        return in_x
+    formula = in_linear_variables(stated.left - stated.right, changes_of_variables(market))
+    in_y = curvature(formula, program, wanted)
+    return replace(in_y, variables="y = phi(x)") if in_y.holds is True else in_x
+
+
+def is_convex_in_costs(market: Market) -> bool:
+    """Whether the programme of direct procurement is shown to be convex in `y = phi(x)`, phi increasing."""
+    changes = changes_of_variables(market)
+    program = transformed_program(market) if changes else None
+    rising = all(change.convex.nondecreasing for change in changes)
+    return program is not None and rising and is_convex_program(program) is True
 
 
 def change_of_variables_step(market: Market) -> Step:
@@ -301,21 +344,6 @@ def _is_positive(expression: sp.Expr, ranges: Ranges) -> bool:
 def _reaches_zero(market: Market, entry: sp.Expr) -> bool:
     head = entry.quantity if isinstance(entry, Entry) else entry
     return any(c.quantity == head and c.lower == 0 for c in market.choices)
-
-
-def _in_y(expression: sp.Expr, changes: tuple[ChangeOfVariables, ...]) -> sp.Expr:
-    """`expression` in the new variables: phi(x) itself becomes y, any other use of x its inverse."""
-    for change in changes:
-        if change.choice is None or change.inverse is None:
-            continue
-        quantity, letters = change.choice.quantity, change.letters
-        whole = {}
-        for entry in entries(expression, "decision"):
-            if entry == quantity or (isinstance(entry, Entry) and entry.quantity == quantity):
-                place = dict(zip(letters, entry.indices, strict=True)) if isinstance(entry, Entry) else {}
-                whole[rename_letters(change.phi, place)] = rename_letters(change.entry, place)
-        expression = substitute(expression.xreplace(whole), quantity, letters, change.inverse)
-    return sp.powdenest(expression)
 
 
 def _transformed_variable(change: ChangeOfVariables) -> Variable:

@@ -14,13 +14,23 @@ import numpy as np
 import sympy as sp
 
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import IndexProduct, IndexSum, Interval, Letter, Quantity, letters_of, quantities
+from mechdsl.formula import (
+    IndexProduct,
+    IndexSum,
+    Interval,
+    Letter,
+    Quantity,
+    entries,
+    letters_of,
+    quantities,
+    rename_letters,
+)  # fmt: skip
 from mechdsl.market import Market
 from mechdsl.program import Optimum, Variable
 from mechdsl.theory.ranges import Ranges, sign_word
 from mechdsl.theory.shape import Shape, offending_term, shape
 
-__all__ = ["Curvature", "curvature", "is_convex_program", "ranges_of", "variables_of"]
+__all__ = ["Curvature", "curvature", "fall", "is_convex_program", "ranges_of", "variables_of"]
 
 DECLARED = "declared ranges"
 DATA = "data"
@@ -43,6 +53,7 @@ class Curvature:
         terms: each term with the rule that applies to it.
         offending: the smallest term that no rule could show to be as wanted; None when all is shown.
         detail: where the counterexample is, or how it was searched; a whole sentence, or nothing.
+        variables: in which variables, where not in those of the decisions: `y = phi(x)`.
     """
 
     expression: sp.Basic
@@ -54,6 +65,7 @@ class Curvature:
     terms: tuple[tuple[str, sp.Basic], ...]
     offending: sp.Basic | None = None
     detail: str = ""
+    variables: str = ""
 
     @property
     def proved(self) -> bool:
@@ -72,7 +84,7 @@ class Curvature:
     @property
     def because(self) -> str:
         """The verdict in whole sentences."""
-        return f"It {self.verdict}"
+        return f"In {self.variables} it {self.verdict}" if self.variables else f"It {self.verdict}"
 
     @property
     def verdict(self) -> str:
@@ -116,6 +128,33 @@ def curvature(
     refuted, detail = _sampled(expression, where, wanted) if sample else (False, "")
     holds = False if refuted else None
     return Curvature(expression, wanted, holds, SAMPLING, last, ranges.of(expression), terms, offending, detail)
+
+
+def fall(expression: sp.Basic, where: Market | Optimum) -> str | None:
+    """Two points of which the second is nowhere lower and the formula's value is: where they differ; None if no such
+    points were met.
+    """
+    letters = tuple(sorted(letters_of(expression), key=lambda letter: str(letter.name)))
+    draws = int(np.clip(_MOST_VALUES // _width(expression, letters), 4, 400))
+    first, second = _points(expression, where, draws, np.random.default_rng(20250708))
+    low = {q: np.minimum(first[q], second[q]) for q in first}
+    high = {q: np.maximum(first[q], second[q]) for q in first}
+    params = {q: v for q, v in where.data.items() if q not in first}
+    with np.errstate(all="ignore"):
+        values = [evaluate(expression, {**params, **point}, letters) for point in (low, high)]
+        drop = (values[0] - values[1]) / (np.abs(values[0]) + np.abs(values[1]))
+    drop = np.where(np.isfinite(drop), drop, -np.inf)
+    place = tuple(int(p) for p in np.unravel_index(int(np.argmax(drop)), drop.shape))
+    if not drop[place] > _TOLERANCE:
+        return None
+    moves = []
+    for entry in sorted(entries(expression, "decision"), key=str):
+        if letters_of(entry) <= set(letters):
+            ends = [float(evaluate(entry, {**params, **point}, letters)[place]) for point in (low, high)]
+            at = {a: sp.Integer(p) for a, p in zip(letters, place[1:], strict=True)}
+            moves.append(f"{rename_letters(entry, at)} rises from {ends[0]:.6g} to {ends[1]:.6g}")
+    before, after = (float(value[place]) for value in values)
+    return f"Where {' and '.join(moves[:3]) or 'more is chosen'}, it falls from {before:.6g} to {after:.6g}."
 
 
 def is_convex_program(where: Market | Optimum) -> bool | None:

@@ -1,15 +1,16 @@
 """A function of one variable with kinks and jumps, as Chebyshev series on its smooth pieces, to integrate anywhere.
 
-Rules that assume smoothness lose their order at a kink, so the pieces are found first: where the caller's pattern
-(which constraints bind) changes, by bisection. On each piece nested Chebyshev points are doubled until the series has
-died out, else the piece is halved.
+Rules that assume smoothness lose their order at a kink, so the pieces are found first: they end where one of the
+caller's margins (multipliers of constraints) vanishes, which extrapolation tells. On each piece nested Chebyshev points
+are doubled until the series has died out, else the piece is halved.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -20,7 +21,7 @@ __all__ = ["Curve", "curve"]
 
 _ORDERS = (8, 16, 32)
 _DEPTH = 14
-_SAMPLES = 6  # at which a change of pattern is looked for, on each stretch between known kinks
+_SLIVER = 1e-6  # of the whole, within which kinks are enclosed
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,13 @@ class Curve:
         return float(self.errors[inside].sum())
 
 
+Piece: TypeAlias = tuple[float, Array, float]
+"""Right end, coefficients, error bound."""
+
+
 def curve(
     function: Callable[[float], float],
-    pattern: Callable[[float], Hashable],
+    margins: Callable[[float], Array],
     lower: float,
     upper: float,
     kinks: Sequence[float] = (),
@@ -66,8 +71,8 @@ def curve(
     """The function on `[lower, upper]` as a `Curve`.
 
     Args:
-        function: continuous but for finitely many jumps.
-        pattern: constant on its smooth pieces.
+        function: continuous but for finitely many jumps; may be asked again at the same place.
+        margins: numbers >= 0; the function is smooth where none of them becomes 0 or ceases to be 0.
         lower: left end.
         upper: right end.
         kinks: places known beforehand where it is not smooth.
@@ -75,74 +80,112 @@ def curve(
     """
     cuts = [lower, *sorted(k for k in kinks if lower < k < upper), upper]
     scale = (upper - lower) * max(abs(function(lower)), abs(function(upper)), abs(function((lower + upper) / 2)))
-    edges, series, errors = [lower], [], []
+    traced = _Traced(function, margins, _SLIVER * (upper - lower), tolerance * scale)
+    pieces: list[Piece] = []
     for left, right in itertools.pairwise(cuts):
-        at = left
-        for before, after in (*changes(function, pattern, left, right, tolerance * scale), (right, right)):
-            pieces = _pieces(function, at, before, tolerance * scale, _DEPTH)
-            if before < after:  # the sliver that holds the kink: a straight line
-                pieces.append(_line(function, before, after))
-            for end, coefficients, error in pieces:
-                edges.append(end)
-                series.append(coefficients)
-                errors.append(error)
-            at = after
-    return Curve(np.array(edges), tuple(series), np.array(errors))
+        pieces += traced.pieces(left, right, tolerance * scale, _DEPTH)
+    return Curve(
+        np.array([lower, *(end for end, _, _ in pieces)]),
+        tuple(series for _, series, _ in pieces),
+        np.array([error for _, _, error in pieces]),
+    )
 
 
-def changes(
-    function: Callable[[float], float],
-    pattern: Callable[[float], Hashable],
-    lower: float,
-    upper: float,
-    tolerance: float,
-) -> list[tuple[float, float]]:
-    """Where the pattern changes, between samples that differ: the last place before and the first after.
+@dataclass(frozen=True, slots=True)
+class _Traced:
+    """A function with its margins.
 
-    A misplaced kink costs the square of the distance, a misplaced jump its height times the distance: bisection goes on
-    until either is below the tolerance.
+    Args:
+        width: within which a kink has to be enclosed: misplacing it costs the square of the distance.
+        tolerance: likewise of a jump, its height times the distance.
     """
-    points = [float(t) for t in np.linspace(lower, upper, _SAMPLES + 1)]
-    found: list[tuple[float, float]] = []
-    for left, right in itertools.pairwise(points):
-        at_left = pattern(left)
-        if at_left == pattern(right):
-            continue
-        a, b = left, right
-        while b - a > 1e-6 * (upper - lower) or abs(function(b) - function(a)) * (b - a) > tolerance:
-            middle = (a + b) / 2
-            if not a < middle < b:
-                break
-            a, b = (middle, b) if pattern(middle) == at_left else (a, middle)
-        found.append((a, b))
-    return found
+
+    function: Callable[[float], float]
+    margins: Callable[[float], Array]
+    width: float
+    tolerance: float
+
+    def pieces(self, left: float, right: float, tolerance: float, depth: int) -> list[Piece]:
+        """The stretch as one series; split where its nodes show changes, halved where the series does not die out."""
+        half, middle = (right - left) / 2, (left + right) / 2
+        coefficients, error = np.zeros(1), np.inf
+        for order in _ORDERS:
+            cosines = np.cos(np.pi * np.arange(order + 1) / order)
+            nodes = [min(max(middle + half * float(z), left), right) for z in cosines]
+            values = np.array([self.function(t) for t in nodes])
+            if depth and (found := self.changes(nodes[::-1])):
+                return self.split(left, right, found, tolerance, depth - 1)
+            coefficients = _interpolated(values)
+            tail = np.abs(coefficients[-3:]).max()
+            error = 2 * half * float(tail)
+            if error <= tolerance or tail <= 1e-13 * np.abs(coefficients).max():
+                return [(right, coefficients, error)]
+        if depth == 0 or not left < middle < right:
+            return [(right, coefficients, error)]
+        return [
+            *self.pieces(left, middle, tolerance / 2, depth - 1),
+            *self.pieces(middle, right, tolerance / 2, depth - 1),
+        ]
+
+    def split(
+        self, left: float, right: float, found: Sequence[tuple[float, float]], tolerance: float, depth: int
+    ) -> list[Piece]:
+        """The stretches between changes, and the slivers that hold one as straight lines."""
+        pieces: list[Piece] = []
+        at = left
+        for before, after in found:
+            if at < before:
+                pieces += self.pieces(at, before, tolerance, depth)
+            pieces.append(_line(self.function, before, after))
+            at = after
+        return pieces + (self.pieces(at, right, tolerance, depth) if at < right else [])
+
+    def changes(self, places: Sequence[float]) -> list[tuple[float, float]]:
+        """Between neighbouring places that differ in which margins are 0: the last place before and the first after."""
+        patterns = [self.margins(t) > 0 for t in places]
+        return [
+            self.enclosed(left, right)
+            for (left, here), (right, there) in itertools.pairwise(zip(places, patterns, strict=True))
+            if not np.array_equal(here, there)
+        ]
+
+    def enclosed(self, left: float, right: float) -> tuple[float, float]:
+        """The change nearest to `left`: where vanishing margins are extrapolated to 0 from either side, or halfway."""
+        before, after = [(left, self.margins(left))], [(right, self.margins(right))]
+        pattern, last, closing = before[0][1] > 0, np.nan, True
+        while True:
+            a, b = before[-1][0], after[-1][0]
+            middle, height = (a + b) / 2, abs(self.function(b) - self.function(a))
+            narrow = min(self.width, self.tolerance / height) if height else self.width
+            if b - a <= narrow or not a < middle < b:
+                return a, b
+            aim = _vanishing(before, after)
+            beyond = max(narrow / 4, 2 * abs(aim - last))  # aimed a little past the change, so that both ends close in
+            last, t = aim, aim + beyond if b - aim > aim - a else aim - beyond
+            if not (closing and a < t < b):
+                t = middle
+            here = self.margins(t)
+            (before if np.array_equal(here > 0, pattern) else after).append((t, here))
+            closing = t == middle or after[-1][0] - before[-1][0] < 0.6 * (b - a)
+
+
+def _vanishing(before: Sequence[tuple[float, Array]], after: Sequence[tuple[float, Array]]) -> float:
+    """The first place between the two sides at which a margin that is 0 on one of them gets there; nan if unseen."""
+    found = [np.inf]
+    for side, other in ((before, after), (after, before)):
+        (t, here), there = side[-1], other[-1][1]
+        if len(side) > 1:
+            earlier, was = side[-2]
+            alone = (here > 0) & (was > 0) & (there <= 0) & (was > here)
+            found += list(t + here[alone] * (t - earlier) / (was[alone] - here[alone]))
+    first = min(found)
+    return first if np.isfinite(first) else np.nan
 
 
 def _line(function: Callable[[float], float], left: float, right: float) -> tuple[float, Array, float]:
     """(right end, coefficients, error) of the straight line between two near places."""
     first, last = function(left), function(right)
     return right, np.array([(first + last) / 2, (last - first) / 2]), (right - left) * abs(last - first) / 2
-
-
-def _pieces(
-    function: Callable[[float], float], left: float, right: float, tolerance: float, depth: int
-) -> list[tuple[float, Array, float]]:
-    """(right end, coefficients, error) of the piece, or of its halves where its series does not die out."""
-    half, middle = (right - left) / 2, (left + right) / 2
-    coefficients = np.zeros(1)
-    error = np.inf
-    for order in _ORDERS:
-        nodes = np.cos(np.pi * np.arange(order + 1) / order)
-        values = np.array([function(min(max(middle + half * z, left), right)) for z in nodes])
-        coefficients = _interpolated(values)
-        tail = np.abs(coefficients[-3:]).max()
-        error = 2 * half * float(tail)
-        if error <= tolerance or tail <= 1e-13 * np.abs(coefficients).max():
-            return [(right, coefficients, error)]
-    if depth == 0 or not left < middle < right:
-        return [(right, coefficients, error)]
-    lower_half = _pieces(function, left, middle, tolerance / 2, depth - 1)
-    return [*lower_half, *_pieces(function, middle, right, tolerance / 2, depth - 1)]
 
 
 def _interpolated(values: Array) -> Array:

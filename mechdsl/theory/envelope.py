@@ -109,7 +109,7 @@ def _closed_forms(
         if pair is None:
             integrals += 1
         elif not distribution.is_point:
-            slope = sp.nsimplify(pair[0], rational=True)
+            slope = sp.Rational(pair[0]).limit_denominator(10**9)  # nsimplify would run a text
             slopes[slope] = slopes.get(slope, 0) + 1
     rest, rest_weights = (_rest(market, q, letters) for q in (private.quantity, weight or private.quantity))
     formulas: list[tuple[str, sp.Basic]] = []

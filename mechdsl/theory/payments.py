@@ -7,8 +7,8 @@ is a quadrature of a monotone function, split where the set of binding constrain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy as sp
@@ -24,6 +24,7 @@ from mechdsl.program import Solution
 from mechdsl.structure import Report
 from mechdsl.theory.curve import Curve, curve
 from mechdsl.theory.private_cost import PrivateCost, private_cost
+from mechdsl.theory.virtual_cost import weight_kinks
 
 __all__ = [
     "Affine",
@@ -42,6 +43,9 @@ __all__ = [
 Affine = Callable[[Distribution], tuple[float, float] | None]
 """Slope and intercept of the weight in the type on the whole support, or None: `lambda d: d.affine_virtual_cost`."""
 
+_FINE, _ROUGH = 1e-10, 1e-8  # of the integral in a payment, and in those at misreports below the type
+_NEIGHBOURS = 4  # solutions from which the start of another is interpolated
+_AMPLIFIED = 8.0  # the sum of their weights up to which that is trusted
 _CANCELLATION = 1e-6  # below this share of V, a difference of two V loses more digits than a quadrature
 
 
@@ -161,7 +165,7 @@ def _others(report: Report, part: PrivateCost, place: tuple[int, ...]) -> bytes:
 class Along:
     """`t -> y(t, c_-)`: one provider's coefficient as its own report moves, everyone else's fixed.
 
-    Remembers its solutions and starts each new one from the nearest.
+    Remembers its solutions and starts each new one from the nearest of them.
     """
 
     mechanism: Mechanism
@@ -174,39 +178,67 @@ class Along:
     def solution(self, t: float) -> Solution:
         """The programme's solution where the provider reports `t`."""
         if t not in self.found:
-            near = min(self.found, key=lambda s: abs(s - t), default=None)
-            start = None if near is None else self.found[near]
+            start = _between({s: self.found[s] for s in sorted(self.found, key=lambda s: abs(s - t))[:_NEIGHBOURS]}, t)
             self.found[t] = self.mechanism.solve(moved(self.report, type_of(self.part), self.place, t), start=start)
         return self.found[t]
 
     def __call__(self, t: float) -> float:
         return float(coefficients(self.mechanism.market, self.part, self.solution(t))[self.place])
 
-    def binding(self, t: float) -> tuple[bytes, ...]:
-        """Which constraints and bounds hold with equality: constant along the smooth pieces."""
-        return binding_pattern(self.solution(t))
+    def margins(self, t: float) -> Array:
+        """The multipliers of constraints and bounds: none vanishes or ceases to along the smooth pieces."""
+        return margins(self.solution(t))
 
     def rent(self, t: float) -> tuple[float, float]:
         """`int_t^b y` and its error bound, b the highest type.
 
-        The first call covers `[t, b]`, all that a payment needs; one below it covers the rest of the support, which is
-        what a search for misreports will ask for next.
+        The first call covers `[t, b]`, all that a payment needs; one below it covers the rest of the support, less
+        finely, which is what a search for misreports will ask for next.
         """
         law = provider_law(self.part, self.place)
         low = float(self.curves[-1].edges[0]) if self.curves else float(law.upper)
         if t < low:
-            bottom = float(law.lower) if self.curves else t
-            self.curves.append(curve(self, self.binding, bottom, low, law.kinks))
+            bottom, tolerance = (float(law.lower), _ROUGH) if self.curves else (t, _FINE)
+            self.curves.append(curve(self, self.margins, bottom, low, weight_kinks(law), tolerance))
         pieces = [(made, max(t, float(made.edges[0])), float(made.edges[-1])) for made in self.curves]
         inside = [(made, a, b) for made, a, b in pieces if a < b]
         return sum(m.integral(a, b) for m, a, b in inside), sum(m.error(a, b) for m, a, b in inside)
 
 
-def binding_pattern(solution: Solution) -> tuple[bytes, ...]:
-    """Which multipliers and decisions are not zero, as a hashable pattern."""
-    rows = [np.asarray(m) != 0.0 for m in solution.multipliers.values()]
-    zeros = [np.asarray(x) == 0.0 for x in solution.values.values()]
-    return tuple(np.packbits(a.ravel()).tobytes() for a in (*rows, *zeros))
+def margins(solution: Solution) -> Array:
+    """The sizes of all multipliers, of constraints and of bounds: 0 where they do not hold with equality."""
+    bounds = [side for both in solution.bound_multipliers.values() for side in both]
+    every: Array = np.abs(np.concatenate([np.ravel(m) for m in (*solution.multipliers.values(), *bounds)]))
+    return every
+
+
+def _between(near: Mapping[float, Solution], t: float) -> Solution | None:
+    """A start for `t`: its neighbours, nearest first, interpolated where the same constraints hold with equality."""
+    if not near:
+        return None
+    (at, first), *others = near.items()
+    pattern = margins(first) > 0
+    same = {at: first, **{s: other for s, other in others if np.array_equal(margins(other) > 0, pattern)}}
+    places = np.array(list(same))
+    apart = places[:, None] - places + np.eye(len(places))
+    weights = np.prod(np.where(np.eye(len(places)) > 0, 1.0, (t - places) / apart), axis=1)
+    if not np.sum(np.abs(weights)) <= _AMPLIFIED:
+        return first
+    found = list(same.values())
+    return replace(
+        first,
+        values={name: _blended([s.values[name] for s in found], weights) for name in first.values},
+        multipliers={name: _blended([s.multipliers[name] for s in found], weights) for name in first.multipliers},
+    )
+
+
+def _blended(tables: Sequence[Array], weights: Array) -> Array:
+    """`sum(weights * tables)`, of the logarithms where all tables are positive."""
+    every = np.array(tables)
+    positive = np.all(every > 0, axis=0)
+    logs = np.log(np.where(positive, every, 1.0))
+    blended: Array = np.where(positive, np.exp(np.tensordot(weights, logs, 1)), np.tensordot(weights, every, 1))
+    return blended
 
 
 def cost_payments(mechanism: Mechanism, report: Report) -> Paid:

@@ -13,14 +13,14 @@ from dataclasses import replace
 import sympy as sp
 
 from mechdsl.derivation import Step
-from mechdsl.errors import InternalError
-from mechdsl.formula import Entry, Quantity, quantities, substitute
+from mechdsl.formula import Entry, Quantity, quantities
 from mechdsl.market import Layer, Market
 from mechdsl.program import Optimum
-from mechdsl.theory.curvature import is_convex_program, variables_of
-from mechdsl.theory.private_cost import private_cost, total
+from mechdsl.theory.curvature import DATA, is_convex_program, ranges_of, variables_of
+from mechdsl.theory.private_cost import pointwise_objective
+from mechdsl.theory.shape import without_cases
 
-__all__ = ["pointwise_objective", "pointwise_program", "pointwise_step"]
+__all__ = ["pointwise_program", "pointwise_step"]
 
 
 def pointwise_program(
@@ -56,32 +56,20 @@ def pointwise_program(
         parameters=parameters,
         name="pointwise programme",
     )
-    return replace(program, convex=is_convex_program(program))
+    return _for_a_solver(replace(program, convex=is_convex_program(program)))
 
 
-def pointwise_objective(
-    market: Market,
-    weight: Quantity | Mapping[Quantity, Quantity] | None = None,
-    layers: Sequence[Layer] | None = None,
-) -> sp.Expr:
-    """`sum over layers of (weight * phi(x) + known cost - value)`, a scalar formula.
-
-    Raises:
-        InternalError: a cost is not affine in its bearer's own type; a structure refuses such a market before
-            (`private_cost` says why).
-    """
-    terms = []
-    for layer in market.layers if layers is None else layers:
-        parts = private_cost(market, layer)
-        if isinstance(parts, str):
-            raise InternalError(parts)
-        cost = layer.cost
-        if parts.type is not None and weight is not None:
-            replacement = weight if isinstance(weight, Quantity) else weight[parts.type.quantity]
-            letters = parts.type.declaration.letters
-            cost = substitute(cost, parts.type.quantity, letters, replacement[letters] if letters else replacement)
-        terms += [total(cost, layer), -total(layer.value, layer)]
-    return sp.Add(*(term for term in terms if term != 0))
+def _for_a_solver(program: Optimum) -> Optimum:
+    """`program` with cases of a decision as maxima and minima, which engines know how to take apart."""
+    ranges = ranges_of(program, DATA)
+    return replace(
+        program,
+        objective=without_cases(program.objective, ranges),
+        constraints=tuple(
+            replace(c, left=without_cases(c.left, ranges), right=without_cases(c.right, ranges))
+            for c in program.constraints
+        ),
+    )
 
 
 def pointwise_step(program: Optimum, weight: Quantity | None = None) -> Step:

@@ -21,8 +21,7 @@ from mechdsl.program import Optimum, Stages
 from mechdsl.structure import contract_chain
 from mechdsl.theory.curvature import curvature, is_convex_program, variables_of
 from mechdsl.theory.notation import free_name
-from mechdsl.theory.pointwise import pointwise_objective
-from mechdsl.theory.private_cost import PrivateCost, private_cost, total
+from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, private_cost, total
 from mechdsl.theory.procurement import DIRECT_WORDS, argument_misfit
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_costs
 

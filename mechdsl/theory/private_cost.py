@@ -6,14 +6,16 @@ place that takes a stated cost apart; payments, virtual costs and certificates a
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
 
-from mechdsl.formula import IndexSum, Quantity, derivative, entries, letters_of, quantities
+from mechdsl.errors import InternalError
+from mechdsl.formula import IndexSum, Quantity, derivative, entries, letters_of, quantities, substitute
 from mechdsl.market import Layer, Market, PrivateType
 
-__all__ = ["PrivateCost", "private_cost", "total"]
+__all__ = ["PrivateCost", "pointwise_objective", "private_cost", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,31 @@ def private_cost(market: Market, layer: Layer) -> PrivateCost | str:
         return f"the cost of '{layer.name}' is not affine in its type '{private.name}'"
     known = sp.simplify(layer.cost - own * coefficient) if layer.cost.is_Add else sp.S.Zero
     return PrivateCost(layer, private, coefficient, known)
+
+
+def pointwise_objective(
+    market: Market,
+    weight: Quantity | Mapping[Quantity, Quantity] | None = None,
+    layers: Sequence[Layer] | None = None,
+) -> sp.Expr:
+    """`sum over layers of (weight * phi(x) + known cost - value)`, a scalar formula.
+
+    Raises:
+        InternalError: a cost is not affine in its bearer's own type; a structure refuses such a market before
+            (`private_cost` says why).
+    """
+    terms = []
+    for layer in market.layers if layers is None else layers:
+        parts = private_cost(market, layer)
+        if isinstance(parts, str):
+            raise InternalError(parts)
+        cost = layer.cost
+        if parts.type is not None and weight is not None:
+            replacement = weight if isinstance(weight, Quantity) else weight[parts.type.quantity]
+            letters = parts.type.declaration.letters
+            cost = substitute(cost, parts.type.quantity, letters, replacement[letters] if letters else replacement)
+        terms += [total(cost, layer), -total(layer.value, layer)]
+    return sp.Add(*(term for term in terms if term != 0))
 
 
 def total(expression: sp.Expr, layer: Layer) -> sp.Expr:

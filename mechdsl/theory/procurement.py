@@ -14,19 +14,32 @@ import numpy as np
 
 from mechdsl.accounting import constraint_slack, settle, stated_values
 from mechdsl.derivation import Step
+from mechdsl.evaluate import Array
 from mechdsl.formula import quantities
-from mechdsl.market import Contract, Market
+from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
+from mechdsl.theory.change_of_variables import is_convex_in_costs
 from mechdsl.theory.conditions import participation_step, truthtelling_step
 from mechdsl.theory.envelope import cost_payment_step
 from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.screening_checks import participation_check, screening_checks
 
-__all__ = ["DIRECT_WORDS", "direct_checks", "direct_misfit", "direct_outcome", "known_types", "payment_steps"]
+__all__ = [
+    "DIRECT_WORDS",
+    "by_name",
+    "direct_checks",
+    "direct_misfit",
+    "direct_outcome",
+    "known_types",
+    "local_note",
+    "payment_steps",
+    "purchase_misfit",
+    "with_books",
+]
 
 DIRECT_WORDS = {"direct": ("payment", "trials", "information")}
 """The arguments of a `direct` contract: `payment = randomized`, `trials = 100`, `information = known`."""
@@ -34,12 +47,16 @@ DIRECT_WORDS = {"direct": ("payment", "trials", "information")}
 
 def direct_misfit(market: Market) -> str | None:
     """Why direct procurement does not fit the market, in its own words; None where it does."""
+    return purchase_misfit(market, market.layer(market.contracts[0].provider))
+
+
+def purchase_misfit(market: Market, provider: Layer) -> str | None:
+    """Why a purchase under one `direct` contract does not fit; `provider` is the layer that produces what is bought."""
     contract = market.contracts[0]
     if len(market.contracts) != 1:
         return "it is for one contract between the buyer and the providers"
     if market.objectives[0].layer != contract.payer:
         return f"the objective must be {contract.payer}'s, who pays"
-    provider = market.layer(contract.provider)
     if not market.choices_of(provider.name):
         return f"layer '{provider.name}' chooses nothing"
     for layer in market.layers:
@@ -92,17 +109,19 @@ def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outc
     solution = mechanism.solve(report)
     name = mechanism.structure.name
     if solution.status is not Status.OPTIMAL:
-        return Outcome(name, solution.status, solution.message, report=_by_name(report))
+        return Outcome(name, solution.status, solution.message, report=by_name(report))
     paid = _paid(mechanism, report, affine)
     outcome = Outcome(
         name, solution.status, solution.message,
-        report=_by_name(report),
+        report=by_name(report),
         report_is_mean=market.report is None and bool(market.types),
         allocation=solution.values,
         payments=paid.payments,
-        notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market), *_local(mechanism)),
+        notes=(f"{paid.method[0].upper()}{paid.method[1:]}.", *_ironed(market), *local_note(mechanism)),
     )  # fmt: skip
-    return _with_books(market, report, outcome, solution)
+    payer = market.contracts[0].payer
+    accounts = tuple(Account(payer, layer, np.asarray(amounts)) for layer, amounts in outcome.payments.items())
+    return with_books(market, report, outcome, solution, accounts)
 
 
 def direct_checks(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine) -> Iterable[Check]:
@@ -138,8 +157,9 @@ def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:
     return envelope_payments(mechanism, report, affine)
 
 
-def _local(mechanism: Mechanism) -> tuple[str, ...]:
-    if mechanism.program.convex:
+def local_note(mechanism: Mechanism) -> tuple[str, ...]:
+    """What a reader should know of a programme that was not shown to be convex."""
+    if mechanism.program.convex or is_convex_in_costs(mechanism.market):
         return ()
     return ("The programme was not shown to be convex: this may be a local optimum, and payments rest on it.",)
 
@@ -149,18 +169,20 @@ def _ironed(market: Market) -> tuple[str, ...]:
     return (f"The virtual cost of {', '.join(names)} falls somewhere and is ironed.",) if names else ()
 
 
-def _with_books(market: Market, report: Report, outcome: Outcome, solution: Solution) -> Outcome:
-    payer = market.contracts[0].payer
-    accounts = tuple(Account(payer, layer, np.asarray(amounts)) for layer, amounts in outcome.payments.items())
+def with_books(
+    market: Market, report: Report, outcome: Outcome, solution: Solution, accounts: tuple[Account, ...]
+) -> Outcome:
+    """The outcome with everyone's books, the buyer's revenue, welfare, slacks and shadow prices."""
     books = settle(market, report, outcome.allocation, accounts)
     values = stated_values(market, report, outcome.allocation)
     slack = constraint_slack(market, values)
     shadow = {n: np.where(np.isnan(slack[n]), np.nan, np.abs(m)) for n, m in solution.multipliers.items()}
     return replace(
         outcome, accounts=accounts, costs=books.costs, values=books.values, utilities=books.utilities,
-        revenue=books.profit(payer), welfare=books.welfare, slack=slack, shadow_price=shadow,
+        revenue=books.profit(market.contracts[0].payer), welfare=books.welfare, slack=slack, shadow_price=shadow,
     )  # fmt: skip
 
 
-def _by_name(report: Report) -> dict[str, np.ndarray]:
+def by_name(report: Report) -> dict[str, Array]:
+    """The report as outcomes hold it: by the types' names."""
     return {str(q.name): np.asarray(table) for q, table in report.items()}

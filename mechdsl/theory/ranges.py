@@ -17,6 +17,7 @@ import sympy as sp
 from mechdsl.errors import InternalError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import REAL_LINE, Entry, IndexProduct, IndexSum, Interval, Letter, Quantity, letters_of, quantities
+from mechdsl.theory.cases import cases_of, in_cases, narrowed
 
 __all__ = ["Ranges", "sign_word"]
 
@@ -54,6 +55,9 @@ class Ranges:
         if isinstance(expression, IndexSum | IndexProduct):
             return self._of_aggregate(expression)
         if isinstance(expression, sp.Piecewise):
+            found = cases_of(expression, self) if in_cases(expression) else None
+            if found is not None:
+                return _hull([narrowed(found, j, self).of(piece) for j, piece in enumerate(found.pieces)])
             return _hull([self.of(value) for value, _ in expression.args])
         if isinstance(expression, sp.Pow):
             return self._of_power(expression.base, expression.exp)

@@ -37,6 +37,7 @@ SLACK_TOLERANCE = 1e-8
 PAYMENT_TOLERANCE = 1e-7
 _SOLVES = 600  # aimed at for all misreports together, and for all second quadratures
 _REFINED = 8  # misreports a provider from which on the best is refined
+_TRIED = 24  # misreports a provider that have been solved for already
 _OWN_ERROR = 10.0  # Gauss-Kronrod's error estimates are meant for smooth functions; this one may have kinks
 
 Place: TypeAlias = tuple[PrivateCost, tuple[int, ...]]
@@ -83,12 +84,13 @@ def _misreports(
     mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine, places: Sequence[Place], scale: float
 ) -> Check:
     count = int(np.clip(_SOLVES // (2 * len(places)), 3, 24))
-    best, who, at, bound = -np.inf, "", np.nan, 0.0
+    best, who, at, bound, fewest = -np.inf, "", np.nan, 0.0, np.inf
     for part, place in places:
-        gain, misreport, error = largest_gain(mechanism, report, outcome, affine, part, place, count)
+        gain, misreport, error, tried = largest_gain(mechanism, report, outcome, affine, part, place, count)
         if gain > best:
             best, who, at, bound = gain, provider_name(part, place), misreport, error
-    searched = f"Searched {count} misreports over the support of each of {len(places)} providers, then around the best"
+        fewest = min(fewest, tried)
+    searched = f"Searched {fewest} misreports over the support of each of {len(places)} providers, then around the best"
     return Check(
         "largest gain from misreporting",
         max(0.0, best) / scale,
@@ -100,8 +102,9 @@ def _misreports(
 def largest_gain(
     mechanism: Mechanism, report: Report, outcome: Outcome, affine: Affine, part: PrivateCost, place: tuple[int, ...],
     count: int,
-) -> tuple[float, float, float]:  # fmt: skip
-    """The largest gain of one provider from any misreport, that misreport, and the error bound of its payment.
+) -> tuple[float, float, float, int]:  # fmt: skip
+    """The largest gain of one provider from any misreport, that misreport, its payment's error bound, and how many were
+    tried: about `count`, and wherever else the payments have been solved for.
 
     `gain(r) = p(r, c_-) + value(r) - cost(r; c) - U(c)`: the payment by the mechanism's rule at the lie, value and cost
     as stated, at the allocation of the lie.
@@ -121,15 +124,20 @@ def largest_gain(
         values = stated_values(mechanism.market, report, solution.values)
         return payment + float(evaluate(layer.value - layer.cost, values, layer.letters)[place]) - truth
 
-    misreports = candidates(law.lower, law.upper, c, count)
-    gains = [gain(r) for r in misreports]
-    j = int(np.argmax(gains))
-    best, at = gains[j], misreports[j]
+    gains = {r: gain(r) for r in (law.lower, law.upper) if r != c}
+    solved = sorted(set(outputs(mechanism, report, part, place).found) - {c})
+    solved = solved[:: 1 + len(solved) // _TRIED]
+    evenly = candidates(law.lower, law.upper, c, count) if count >= _REFINED or len(solved) < count else []
+    gains |= {r: gain(r) for r in (*evenly, *solved) if r not in gains}
+    misreports = sorted(gains)
+    j = int(np.argmax([gains[r] for r in misreports]))
+    at = misreports[j]
+    best = gains[at]
     if count >= _REFINED:
         ends = (misreports[max(0, j - 1)], misreports[min(len(misreports) - 1, j + 1)])
         found = minimize_scalar(lambda r: -gain(float(r)), bounds=ends, method="bounded", options={"maxiter": 8})
         best, at = max((best, at), (-float(found.fun), float(found.x)))
-    return best, at, errors[at]
+    return best, at, errors[at], len(errors)
 
 
 def candidates(lower: float, upper: float, truth: float, count: int) -> list[float]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from mechdsl.formula import Entry, IndexProduct, IndexSum, Interval, Quantity, entries, quantities
+from mechdsl.theory.cases import Cases, cases_of, in_cases, narrowed, tied
 from mechdsl.theory.ranges import Ranges
 
-__all__ = ["Shape", "offending_term", "shape"]
+__all__ = ["Shape", "offending_term", "shape", "without_cases"]
 
 _ROUNDING = 1e-12  # in data, 0.1 + 0.2 + 0.7 is to be 1; declared ranges are compared exactly
 
@@ -76,6 +77,9 @@ def shape(node: sp.Basic, ranges: Ranges) -> Shape:
         found = rule(node, ranges) if rule is not None else _unknown(node, f"no rule for {node.func.__name__}")
     if not (found.convex or found.concave):
         found = _second_derivative(node, ranges, found)
+    elif found.rises and found.falls:
+        slopes = _second_derivative(node, ranges, found)  # `3 x^2 - 2 x` rises from 1 on, though one of its terms falls
+        found = replace(found, rises=slopes.rises, falls=slopes.falls)
     return found
 
 
@@ -269,10 +273,56 @@ def _aggregate(node: IndexSum | IndexProduct, ranges: Ranges) -> Shape:
     return _product(active, node, ranges)
 
 
+def without_cases(expression: sp.Expr, ranges: Ranges) -> sp.Expr:
+    """`expression` with every formula in cases of a decision as the greatest, or least, of its cases, each continued.
+
+    The same formula wherever it is shown convex or concave; what is neither stays as it is.
+
+    Source: ours, tests/test_any_market.py.
+    """
+    whole = {node: _without_cases(node, ranges) for node in _outermost_cases(expression)}
+    return expression.xreplace(whole) if whole else expression
+
+
+def _outermost_cases(node: sp.Basic) -> list[sp.Piecewise]:
+    return [node] if in_cases(node) else [found for a in node.args for found in _outermost_cases(a)]
+
+
+def _without_cases(node: sp.Piecewise, ranges: Ranges) -> sp.Expr:
+    found, verdict = cases_of(node, ranges), shape(node, ranges)
+    if found is None or not (verdict.convex or verdict.concave):
+        return node
+    parts = found.continued([not tied(bend, bend, ranges) for bend in found.bends()])
+    extreme = sp.Max if verdict.convex else sp.Min
+    return parts[0] if len(parts) == 1 else extreme(*parts, evaluate=False)
+
+
 def _piecewise(node: sp.Piecewise, ranges: Ranges) -> Shape:
-    if any(quantities(condition, "decision") for _, condition in node.args):
-        return _unknown(node, "cases that depend on decisions")
+    if in_cases(node):
+        found = cases_of(node, ranges)
+        return _unknown(node, "cases that are no cuts of one decision") if found is None else _in_cases(found, ranges)
     return _sum((shape(value, ranges) for value, _ in node.args), "one of several cases, free of decisions")
+
+
+def _in_cases(found: Cases, ranges: Ranges) -> Shape:
+    """Convex where every case is, none jumps, and the slope rises wherever two meet; concave likewise."""
+    parts = [shape(piece, narrowed(found, j, ranges)) for j, piece in enumerate(found.pieces)]
+    whole = _sum(parts, "cases")
+    starts = [piece.xreplace({found.decision: cut}) for piece, cut in zip(found.pieces, found.cuts, strict=False)]
+    if not all(tied(jump, start, ranges) for jump, start in zip(found.jumps(), starts, strict=True)):
+        moves = whole.rises | whole.falls | quantities(found.decision, "decision")
+        return Shape(False, False, moves, moves, "cases with a jump between them")
+    slack = _ROUNDING if ranges.data is not None else 0.0
+    bends = [ranges.of(sp.simplify(bend)) for bend in found.bends()]
+    rising = all(bend.lower >= -slack for bend in bends)
+    falling = all(bend.upper <= slack for bend in bends)
+    word = "rise" if rising else "fall" if falling else "rise and fall"
+    return replace(
+        whole,
+        convex=whole.convex and rising,
+        concave=whole.concave and falling,
+        rule=f"cases that meet, whose slopes {word} from one to the next",
+    )
 
 
 def _maximum(node: sp.Max, ranges: Ranges) -> Shape:

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.derivation import Step
 from mechdsl.distributions import Distribution, Regularity
+from mechdsl.distributions.ironing import Ironed
 from mechdsl.errors import InternalError
 from mechdsl.evaluate import Array
 from mechdsl.formula import Entry, Interval, Letter, Quantity
 from mechdsl.market import Market, PrivateType
 from mechdsl.theory.notation import own
 
-__all__ = ["laws_of", "reported_types", "virtual_cost_of", "virtual_cost_step", "virtual_costs"]
+__all__ = ["laws_of", "reported_types", "virtual_cost_of", "virtual_cost_step", "virtual_costs", "weight_kinks"]
 
 _MYERSON = "Myerson (1981), Optimal auction design, for a seller; Ai, Simchi-Levi & Xu (2025), Algorithm 1 and C.3.1"
 _SHOWN = 12  # distributions written out; a market may have thousands
@@ -61,7 +63,10 @@ def virtual_costs(market: Market, report: Mapping[Quantity, Array]) -> dict[Quan
     Source: Myerson (1981), Optimal auction design, sections 5 and 6, for a seller; Ai, Simchi-Levi & Xu (2025),
     Algorithm 1.
     """
-    return {virtual_cost_of(private, market): _weights(private, _reported(private, report)) for private in market.types}
+    return {
+        vc: _weights(rules, _reported(private, report))
+        for private, (vc, rules) in zip(market.types, _rules(market), strict=True)
+    }
 
 
 def virtual_cost_step(market: Market) -> Step:
@@ -153,14 +158,56 @@ def _reported(private: PrivateType, report: Mapping[Quantity, Array]) -> Array:
     return np.asarray(report[private.quantity], dtype=np.float64)
 
 
-def _weights(private: PrivateType, reported: Array) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """The entries of a type that share a law, with the rule type -> weight of that law."""
+
+    places: npt.NDArray[np.intp]
+    rule: Callable[[Array], Array]
+    single: Callable[[float], float]
+
+
+@lru_cache(maxsize=8)
+def _rules(market: Market) -> tuple[tuple[Quantity, tuple[_Shared, ...]], ...]:
+    """For each type of a market its virtual cost's name and its rules."""
+    found = []
+    for private in market.types:
+        places: dict[Distribution, list[int]] = {}
+        for place, law in enumerate(private.distributions):
+            places.setdefault(law, []).append(place)
+        shared = tuple(_Shared(np.array(at), _rule(law), _remembering(_rule(law))) for law, at in places.items())
+        found.append((virtual_cost_of(private, market), shared))
+    return tuple(found)
+
+
+def _remembering(rule: Callable[[Array], Array]) -> Callable[[float], float]:
+    """The rule of one type, remembered: where one provider's report moves, all others are asked again and again."""
+
+    @lru_cache(maxsize=256)
+    def single(c: float) -> float:
+        return float(rule(np.array([c]))[0])
+
+    return single
+
+
+def _weights(rules: Sequence[_Shared], reported: Array) -> Array:
     """Weights by label; an infinite virtual cost (a density that vanishes at the top) stands as `HIGHEST`."""
-    count = max(1, int(np.prod(private.quantity.shape)))
+    count = sum(len(shared.places) for shared in rules)
     flat = reported.reshape((-1, count))
     weights = np.empty_like(flat)
-    for place, distribution in enumerate(private.distributions):
-        weights[:, place] = np.minimum(_rule(distribution)(flat[:, place]), HIGHEST)
-    return weights.reshape(reported.shape)
+    for shared in rules:
+        if flat.shape[0] * len(shared.places) == 1:
+            (place,) = shared.places
+            weights[0, place] = shared.single(float(flat[0, place]))
+        else:
+            weights[:, shared.places] = shared.rule(flat[:, shared.places])
+    return np.minimum(weights, HIGHEST).reshape(reported.shape)
+
+
+def weight_kinks(law: Distribution) -> tuple[float, ...]:
+    """Where the law's virtual cost is not smooth: where the law is not, and where ironing begins and ends."""
+    rule = _rule(law)
+    return tuple(sorted({*law.kinks, *(rule.kinks if isinstance(rule, Ironed) else ())}))
 
 
 @lru_cache(maxsize=4096)  # ironing is looked for once, not at each of thousands of reports
