@@ -19,7 +19,7 @@ from mechdsl.outcome import Account
 from mechdsl.signals import precisions
 from mechdsl.structure import Report
 
-__all__ = ["Books", "constraint_slack", "settle", "stated_values"]
+__all__ = ["Books", "Columns", "constraint_slack", "settle", "settle_together", "stated_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,47 @@ def settle(market: Market, report: Report, allocation: Mapping[str, Array], acco
     utilities = {n: worth[n] - costs[n] + received[n] - paid[n] for n in costs}
     welfare = float(sum(np.sum(worth[n]) - np.sum(costs[n]) for n in costs))
     return Books(costs, worth, received, paid, utilities, welfare)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The books of N draws: `utilities` by layer (N, *shape), the payer's `profit` and `welfare` (N,)."""
+
+    utilities: Mapping[str, Array]
+    profit: Array
+    welfare: Array
+
+
+def settle_together(
+    market: Market, values: Mapping[Quantity, Array], count: int, payer: str, payments: Mapping[str, Array]
+) -> Columns:
+    """Every layer's books in N draws, where one layer pays the others.
+
+    Args:
+        market: whose layers keep books.
+        values: of every quantity in its formulas, draws leading (`stated_values`).
+        count: N.
+        payer: who pays.
+        payments: receiver -> (N, *shape).
+    """
+    utilities: dict[str, Array] = {}
+    profit, welfare = np.zeros(count), np.zeros(count)
+    for layer in market.layers:
+        shape = (count, *layer.shape)
+        own = evaluate(layer.value, values, layer.letters) - evaluate(layer.cost, values, layer.letters)
+        utility = np.array(np.broadcast_to(own, shape))
+        welfare += utility.reshape(count, -1).sum(axis=1)
+        if layer.name in payments:
+            utility = utility + payments[layer.name]
+        if layer.name == payer:
+            for amounts in payments.values():
+                total = amounts if amounts.shape == shape else amounts.reshape(count, -1).sum(axis=1)
+                utility = (
+                    utility - total.reshape(count, *(1 for _ in layer.shape)) if total.ndim == 1 else utility - total
+                )
+            profit = utility.reshape(count, -1).sum(axis=1)
+        utilities[layer.name] = utility
+    return Columns(utilities, profit, welfare)
 
 
 def _flow(accounts: Sequence[Account], layer: str, shape: tuple[int, ...], *, incoming: bool) -> Array:

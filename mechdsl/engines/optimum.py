@@ -75,12 +75,13 @@ class Compiled:
 
     Attributes:
         program: as it was given.
+        machine: what was made of it.
         size: columns, rows and terms, auxiliary ones included.
     """
 
     def __init__(self, program: Optimum, machine: Machine) -> None:
         self.program = program
-        self._machine = machine
+        self.machine = machine
         form = machine.form
         terms = sum(len(f.terms.rows) for f in form.families) + len(form.linear.rows)
         self.size = (form.n, form.m, terms)
@@ -108,7 +109,7 @@ class Compiled:
             ValueError: a parameter is missing, of the wrong shape or not finite.
         """
         began = time.perf_counter()
-        search = Search(self._machine, self._checked(parameters or {}), options or {})
+        search = Search(self.machine, self._checked(parameters or {}), options or {})
         # Infinities and what comes of them are looked at where they matter. Ipopt's BLAS keeps its threads spinning for
         # a while; were numpy's to compete with them for the cores, small systems would take fifty times as long.
         with np.errstate(all="ignore"), _blas().limit(limits=1):

@@ -29,17 +29,20 @@ class ArrayFunction:
         function: of the prepared arrays.
         loaders: for each argument the input it comes from and, where the input must be permuted or gathered, how.
         shapes: of the outputs.
+        draws: whether inputs and outputs have a leading axis of draws.
     """
 
-    __slots__ = ("_function", "_loaders", "_shapes")
+    __slots__ = ("_draws", "_function", "_loaders", "_shapes")
 
     def __init__(
         self,
         function: Callable[..., Sequence[Any]],
         loaders: Sequence[tuple[Quantity, Callable[[Array], Array] | None]],
         shapes: Sequence[tuple[int, ...]],
+        draws: bool = False,
     ) -> None:
         self._function = function
+        self._draws = draws
         self._loaders = tuple(loaders)
         self._shapes = tuple(shapes)
 
@@ -47,6 +50,9 @@ class ArrayFunction:
         arguments = [values[q] if load is None else load(values[q]) for q, load in self._loaders]
         with np.errstate(all="ignore"):  # infinities are for the caller to see
             results = self._function(*arguments)
+        if self._draws:
+            count = len(next(iter(values.values())))
+            return [np.broadcast_to(np.asarray(r), (count, *s)) for r, s in zip(results, self._shapes, strict=True)]
         return [
             r if isinstance(r, np.ndarray) and r.shape == s else np.broadcast_to(np.asarray(r), s)
             for r, s in zip(results, self._shapes, strict=True)
@@ -57,6 +63,7 @@ def render(
     outputs: Iterable[tuple[sp.Expr, Scope]],
     inputs: Iterable[Quantity],
     data: Mapping[Quantity, Array],
+    draws: bool = False,
 ) -> ArrayFunction:
     """The function `inputs -> outputs`, each output spread over its letters.
 
@@ -64,8 +71,9 @@ def render(
         outputs: formulas with the letters they range over.
         inputs: quantities whose values come with each call.
         data: values of all other quantities.
+        draws: whether inputs come, and outputs go, with a leading axis of draws.
     """
-    room = _Room(frozenset(inputs), data)
+    room = _Room(frozenset(inputs), data, draws)
     pairs = [
         (room.array(expression, letters), tuple(len(a.index_set) for a in letters)) for expression, letters in outputs
     ]
@@ -75,7 +83,7 @@ def render(
         modules=[room.names, "numpy"],
         cse=True,
     )
-    return ArrayFunction(function, [(q, load) for _, q, load in room.arguments], [shape for _, shape in pairs])
+    return ArrayFunction(function, [(q, load) for _, q, load in room.arguments], [shape for _, shape in pairs], draws)
 
 
 def magnitude(expression: sp.Expr) -> sp.Expr:
@@ -97,11 +105,13 @@ class _Room:
     """Gathers constants, prepared inputs and index reductions while formulas are turned into expressions in arrays.
 
     An array in scope `(k, i)` broadcasts against `(len k, len i)`; a sum over bound letters reduces the last axes.
+    Where there are draws, inputs have one axis more in front, and all arrays all the axes of their scope.
     """
 
-    def __init__(self, inputs: frozenset[Quantity], data: Mapping[Quantity, Array]) -> None:
+    def __init__(self, inputs: frozenset[Quantity], data: Mapping[Quantity, Array], draws: bool) -> None:
         self.inputs = inputs
         self.data = data
+        self.draws = draws
         self.arguments: list[tuple[sp.Symbol, Quantity, Callable[[Array], Array] | None]] = []
         self.names: dict[str, Any] = {}
         self._known: dict[Any, sp.Symbol] = {}
@@ -135,7 +145,7 @@ class _Room:
     def _constant(self, node: Any, scope: Scope) -> sp.Symbol:
         letters = tuple(a for a in scope if a in letters_of(node))
         value = evaluate(node, self.data, letters)
-        value = value.reshape(_shape_in(scope, letters))
+        value = value.reshape(self._shape(scope, letters))
         if value.size > 1 and not np.any(np.diff(value.ravel())):
             value = value.ravel()[0]  # one number for all instances
         return self._name(("constant", node, scope), "a", value if np.ndim(value) else value[()])
@@ -144,7 +154,7 @@ class _Room:
         key = ("input", node, scope)
         if key not in self._known:
             quantity = node.quantity if isinstance(node, Entry) else node
-            load = None if isinstance(node, Quantity) else self._loader(node, scope)
+            load = self._scalar(scope) if isinstance(node, Quantity) else self._loader(node, scope)
             symbol = sp.Symbol(f"x{len(self.arguments)}", real=True)
             self.arguments.append((symbol, quantity, load))
             self._known[key] = symbol
@@ -153,14 +163,28 @@ class _Room:
     def _loader(self, node: Entry, scope: Scope) -> Callable[[Array], Array] | None:
         if all(isinstance(i, Letter) for i in node.indices) and len(set(node.indices)) == len(node.indices):
             order = sorted(range(len(node.indices)), key=lambda j: scope.index(node.indices[j]))
-            shape = _shape_in(scope, tuple(node.indices[j] for j in order))
+            shape = self._shape(scope, tuple(node.indices[j] for j in order))
+            if self.draws:
+                axes = (0, *(j + 1 for j in order))
+                return lambda table: table.transpose(axes).reshape(-1, *shape)
             if order == list(range(len(order))):
                 return None if len(shape) == len(order) else lambda table: table.reshape(shape)
             return lambda table: table.transpose(order).reshape(shape)
         if any(quantities(i) & self.inputs for i in node.indices):
             raise ValueError(f"an index may not depend on a decision: {node}")
         positions = np.broadcast_arrays(*(evaluate(i, self.data, scope).astype(np.intp) for i in node.indices))
-        return lambda table: table[tuple(positions)]
+        ahead: tuple[Any, ...] = (slice(None),) if self.draws else ()
+        return lambda table: table[(*ahead, *positions)]
+
+    def _scalar(self, scope: Scope) -> Callable[[Array], Array] | None:
+        if not (self.draws and scope):
+            return None
+        return lambda table: table.reshape(-1, *(1 for _ in scope))
+
+    def _shape(self, scope: Scope, letters: Scope) -> tuple[int, ...]:
+        if self.draws and letters:
+            return tuple(len(a.index_set) if a in letters else 1 for a in scope)
+        return _shape_in(scope, letters)
 
     def _aggregate(self, node: Any, scope: Scope) -> Any:
         if quantities(node.where) & self.inputs:

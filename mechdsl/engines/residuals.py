@@ -18,7 +18,7 @@ from mechdsl.evaluate import Array
 from mechdsl.formula import Entry, IndexSum, Interval, Letter, Quantity, derivative
 from mechdsl.program import Constraint, Optimum
 
-__all__ = ["Residuals", "Verdict", "largest"]
+__all__ = ["Residuals", "Verdict", "Verdicts", "judged_together", "largest"]
 
 _SIGNS = {
     ">=": Interval(0.0, float("inf")),
@@ -57,9 +57,10 @@ class Residuals:
 
     Args:
         program: its decisions and data with the signs that are known of them.
+        draws: whether they are asked at many points at once.
     """
 
-    def __init__(self, program: Optimum) -> None:
+    def __init__(self, program: Optimum, draws: bool = False) -> None:
         self.program = program
         self.sign = 1.0 if program.sense == "minimize" else -1.0
         self.prices = tuple(
@@ -80,8 +81,8 @@ class Residuals:
             cost = self.sign * derivative(program.objective, entry)
             worth = [derivative(_weighed(c, p), entry) for c, p in zip(program.constraints, self.prices, strict=True)]
             slopes += [(cost - sp.Add(*worth), letters), (sp.Add(magnitude(cost), *map(magnitude, worth)), letters)]
-        self.values = render(values, [*variables, *program.parameters], program.data)
-        self.slopes = render(slopes, [*variables, *self.prices, *program.parameters], program.data)
+        self.values = render(values, [*variables, *program.parameters], program.data, draws)
+        self.slopes = render(slopes, [*variables, *self.prices, *program.parameters], program.data, draws)
 
     def judge(
         self,
@@ -144,6 +145,73 @@ class Residuals:
             stationarity,
             largest(np.array(products)) / (volume if volume > 0 else 1.0),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """What the formulas say of N points, each figure with a leading axis of them; as in `Verdict`."""
+
+    objective: Array
+    reduced: Mapping[str, Array]
+    slack_worth: Array
+    feasibility: Array
+    stationarity: Array
+    complementarity: Array
+
+
+def judged_together(
+    residuals: Residuals,
+    parameters: Mapping[Quantity, Array],
+    point: Mapping[str, Array],
+    multipliers: Mapping[str, Array],
+    bounds: Mapping[str, tuple[Array, Array]],
+) -> Verdicts:
+    """The residuals at N points that stand exactly at their bounds or away from them.
+
+    Args:
+        residuals: made for draws.
+        parameters: values of the open parameters, with a leading axis of N.
+        point: by variable, likewise.
+        multipliers: by constraint, likewise.
+        bounds: by variable, (lower, upper), which broadcast against the points.
+    """
+    program = residuals.program
+    objective, *pairs = residuals.values({**parameters, **{v.quantity: point[v.name] for v in program.variables}})
+    count = len(objective)
+    worth, feasibility, complementarity = np.zeros(count), np.zeros(count), np.zeros(count)
+    volume = np.abs(objective)
+    for c, body, size in zip(program.constraints, pairs[0::2], pairs[1::2], strict=True):
+        multiplier = multipliers[c.name]
+        missing = -body if c.relation == ">=" else body if c.relation == "<=" else np.abs(body)
+        feasibility = np.maximum(feasibility, _most(missing / _positive(size)))
+        product = multiplier * body
+        worth = worth + _sum(product)
+        complementarity = np.maximum(complementarity, _most(np.abs(product)))
+        volume = np.maximum(volume, _sum(np.abs(multiplier) * size))
+    results = residuals.slopes(
+        {
+            **parameters,
+            **{v.quantity: _inner(point[v.name], bounds[v.name][0]) for v in program.variables},
+            **{p: multipliers[c.name] for p, c in zip(residuals.prices, program.constraints, strict=True)},
+        }
+    )
+    reduced, stationarity = {}, np.zeros(count)
+    for v, left, size in zip(program.variables, results[0::2], results[1::2], strict=True):
+        x, (low, high) = point[v.name], bounds[v.name]
+        reduced[v.name] = left
+        wrong = np.where(x <= low, -left, np.where(x >= high, left, np.abs(left)))
+        stationarity = np.maximum(stationarity, _most(np.where(low < high, wrong, 0.0) / _positive(size)))
+    complementarity = complementarity / np.where(volume > 0, volume, 1.0)
+    return Verdicts(objective, reduced, worth, feasibility, stationarity, complementarity)
+
+
+def _most(values: Array) -> Array:
+    """(N,) the largest of each draw's values and 0; nan if there is one."""
+    return np.asarray(np.max(values.reshape(len(values), -1), axis=1, initial=0.0))
+
+
+def _sum(values: Array) -> Array:
+    return np.asarray(np.sum(values.reshape(len(values), -1), axis=1))
 
 
 def largest(values: Array) -> float:

@@ -33,6 +33,7 @@ class Kernel:
         turns: the `(pair, b)` with a slot `b` of the pair: each second derivative by each slot it may be taken along.
         positive: by slot, whether it is known to be positive.
         increasing: whether no slope can be negative; gains: nor the value.
+        slope_forms, bend_forms: by slot and by turn, the formulas of `slopes` and `bends`.
     """
 
     __slots__ = (
@@ -41,16 +42,20 @@ class Kernel:
         "_slope",
         "_value",
         "arity",
+        "bend_forms",
+        "factors",
         "gains",
         "increasing",
         "pairs",
         "positive",
+        "slope_forms",
+        "slots",
         "template",
         "turns",
     )
 
     def __init__(self, template: sp.Expr, slots: Sequence[sp.Symbol], factors: Sequence[sp.Symbol]) -> None:
-        self.template = template
+        self.template, self.slots, self.factors = template, tuple(slots), tuple(factors)
         self.arity = len(slots)
         slopes = [_tidy(sp.diff(template, v)) for v in slots]
         curves = {
@@ -66,6 +71,7 @@ class Kernel:
             _tidy(slots[slot] * curves[self.pairs[p]]) if self.positive[slot] else curves[self.pairs[p]]
             for p, slot in self.turns
         ]
+        self.slope_forms, self.bend_forms = tuple(slopes), tuple(bends)
         lasts = [[curves[pair] for pair in self.pairs], bends]
         (self._value, self._slope), (self._curve, self._bend) = _staged([[template], slopes], lasts, [*slots, *factors])
 

@@ -1,0 +1,257 @@
+"""Thousands of related convex programmes at once, each with its certificate; the few without one go to Ipopt.
+
+The machine code (`batch.c`) proposes, block by block and a thread a core; what it proposes is judged by residuals from
+the programme's own formulas and by a duality gap, exactly as a single solution is. Blocks are the same whatever the
+number of threads, so results are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
+from mechdsl.engines.batch_machine import Loaded, machine_code
+from mechdsl.engines.optimum import Compiled, compile_optimum
+from mechdsl.engines.residuals import Residuals, judged_together
+from mechdsl.evaluate import Array, evaluate
+from mechdsl.formula import Quantity
+from mechdsl.program import Optimum, Solution, Status
+
+__all__ = ["Batch", "BatchSolution", "compile_batch"]
+
+FEW = 32  # problems up to which one at a time is as soon done as the machine code is loaded
+CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
+SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
+_BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
+_BLOCK_MOST = 4096
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchSolution:
+    """What was found at N sets of parameter values; every array has a leading axis of N. NaN where nothing was.
+
+    Args:
+        values: name of variable -> (N, *shape).
+        multipliers: name of constraint -> (N, *shape), derivative of the minimised objective in the right side.
+        objective: (N,) in the programme's own sense and units.
+        gap: (N,) relative duality gap, a rigorous bound; NaN where the objective's form gives none.
+        residuals: `feasibility`, `stationarity`, `complementarity` -> (N,).
+        certified: (N,) whether residuals (and the gap, where there is one) are within tolerance.
+        fallbacks: how many were solved one at a time because the batch did not certify them.
+        method: how, in words.
+    """
+
+    values: Mapping[str, Array]
+    multipliers: Mapping[str, Array]
+    objective: Array
+    gap: Array
+    residuals: Mapping[str, Array]
+    certified: Mask
+    fallbacks: int
+    method: str
+
+
+def compile_batch(program: Optimum, engine: Compiled | None = None) -> Batch:
+    """The programme ready to be solved at many parameter values at once.
+
+    Args:
+        program: any; what the batch engine cannot take (not convex, kinks, very large) it solves one at a time.
+        engine: the same programme compiled for single solves, if it is at hand.
+    """
+    return Batch(program, engine or compile_optimum(program))
+
+
+class Batch:
+    """A programme ready to be solved at many parameter values. Made by `compile_batch`.
+
+    Attributes:
+        refusal: why it is solved one at a time after all; None where it is not.
+    """
+
+    def __init__(self, program: Optimum, engine: Compiled) -> None:
+        self.program, self.engine = program, engine
+        laid = batchable(engine.machine)
+        self.refusal = laid.reason if isinstance(laid, Refusal) else None
+        self._laid = laid if isinstance(laid, Batchable) else None
+        self._ready: _Ready | None = None
+
+    def solve(self, parameters: Mapping[Quantity, Array], threads: int | None = None) -> BatchSolution:
+        """The optima at N sets of values of the open parameters.
+
+        Args:
+            parameters: open quantity -> (N, *shape).
+            threads: at most; as many as there are cores if None. It changes how soon the answer comes, not what it is.
+
+        Raises:
+            ValueError: a parameter is missing or of the wrong shape.
+        """
+        given = self._checked(parameters)
+        count = len(next(iter(given.values()))) if given else 1
+        result = _Result(self, count)
+        ready = self._loaded() if count > FEW else None
+        if ready is None:
+            result.one_by_one(given, np.arange(count))
+            return result.solution(0, "one at a time")
+        blocks = list(ready.blocks(count))
+        workers = min(threads or _cores(), len(blocks))
+        if workers == 1:
+            for block in blocks:
+                ready.solve(given, block, result)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                for _ in pool.map(lambda block: ready.solve(given, block, result), blocks):
+                    pass
+        lost = np.flatnonzero(~result.certified)
+        result.one_by_one(given, lost)
+        return result.solution(len(lost), "in one batch")
+
+    def _loaded(self) -> _Ready | None:
+        if self._ready is None and self._laid is not None:
+            library = machine_code()
+            if library is None:
+                self.refusal = "there is no C compiler to make the batch engine's machine code with"
+                self._laid = None
+                return None
+            self._ready = _Ready(self._laid, library, self.engine)
+        return self._ready
+
+    def _checked(self, parameters: Mapping[Quantity, Array]) -> dict[Quantity, Array]:
+        values = {}
+        for quantity in self.program.parameters:
+            if quantity not in parameters:
+                raise ValueError(f"no values for '{quantity.name}'")
+            value = np.ascontiguousarray(parameters[quantity], dtype=np.float64)
+            if value.ndim != len(quantity.shape) + 1 or value.shape[1:] != quantity.shape:
+                raise ValueError(f"'{quantity.name}' has shape {value.shape}, not (N, *{quantity.shape})")
+            values[quantity] = value
+        if len({len(v) for v in values.values()}) > 1:
+            raise ValueError("the parameters do not agree on the number of problems")
+        return values
+
+
+class _Result:
+    """Arrays under way."""
+
+    def __init__(self, batch: Batch, count: int) -> None:
+        program, self.engine = batch.program, batch.engine
+        self.values = {v.name: np.full((count, *v.quantity.shape), np.nan) for v in program.variables}
+        self.multipliers = {c.name: np.full((count, *c.shape), np.nan) for c in program.constraints}
+        self.residuals = {n: np.full(count, np.nan) for n in ("feasibility", "stationarity", "complementarity")}
+        self.objective, self.gap = np.full(count, np.nan), np.full(count, np.nan)
+        self.certified = np.zeros(count, dtype=bool)
+
+    def one_by_one(self, parameters: Mapping[Quantity, Array], which: npt.NDArray[np.intp]) -> None:
+        start: Solution | None = None
+        for n in map(int, which):
+            given = {q: table[n] for q, table in parameters.items()}
+            if not all(np.isfinite(table).all() for table in given.values()):
+                continue
+            found = self.engine.solve(given, start)
+            if found.status is Status.OPTIMAL:
+                self.take(n, found)
+                start = found
+
+    def take(self, n: int, found: Solution) -> None:
+        for name, value in found.values.items():
+            self.values[name][n] = value
+        for name, value in found.multipliers.items():
+            self.multipliers[name][n] = value
+        for name in self.residuals:
+            self.residuals[name][n] = found.residuals[name]
+        self.objective[n] = found.objective
+        self.gap[n] = found.residuals.get("gap", np.nan)
+        worst = max(found.residuals[name] for name in self.residuals)
+        self.certified[n] = worst <= SOUND or max(self.gap[n], found.residuals["feasibility"]) <= SOUND
+
+    def solution(self, fallbacks: int, method: str) -> BatchSolution:
+        if fallbacks:
+            method += f", {fallbacks} one at a time"
+        return BatchSolution(
+            self.values, self.multipliers, self.objective, self.gap, self.residuals, self.certified, fallbacks, method
+        )
+
+
+class _Ready:
+    """The machine code loaded with a programme, and the formulas that judge it."""
+
+    def __init__(self, laid: Batchable, library: object, engine: Compiled) -> None:
+        machine = engine.machine
+        self.laid, self.form = laid, machine.form
+        self.program = machine.program
+        self.code = Loaded(laid.layout, laid.numbers, laid.open_at, library)
+        self.residuals = Residuals(machine.program, draws=True)
+        self.sense = 1.0 if self.program.sense == "minimize" else -1.0
+        terms = len(laid.numbers)
+        self.size = int(min(max(_BLOCK_ENTRIES // max(1, terms), 16), _BLOCK_MOST))
+
+    def blocks(self, count: int) -> Iterator[slice]:
+        for start in range(0, count, self.size):
+            yield slice(start, min(start + self.size, count))
+
+    def solve(self, parameters: Mapping[Quantity, Array], block: slice, result: _Result) -> None:
+        """Solve and judge one block."""
+        given = {q: table[block] for q, table in parameters.items()}
+        count = block.stop - block.start
+        opened = self.laid.opened(given, count)
+        x, multipliers, low, high, status = self.code.solve(opened)
+        found = (status == 0) & np.isfinite(opened).all(axis=1)
+        point, highs, lows = (self._by_variable(table) for table in (x, high, low))
+        prices = self._by_constraint(multipliers)
+        with np.errstate(all="ignore"):
+            verdict = judged_together(self.residuals, given, point, prices, self._bounds(given, count))
+            gain = verdict.slack_worth.copy()
+            for name, reduced in verdict.reduced.items():
+                ends = np.maximum(reduced * (point[name] - lows[name]), reduced * (point[name] - highs[name]))
+                ends = np.where(reduced == 0, 0.0, np.maximum(ends, 0.0))
+                gain += ends.reshape(count, -1).sum(axis=1)
+            size = np.abs(verdict.objective)
+            gap = np.where(size > 0, np.maximum(gain, 0.0) / size, np.where(gain <= 0, 0.0, np.inf))
+        good = found & (gap <= CERTIFIED)
+        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
+            good &= figures <= CERTIFIED  # NaN fails
+        for name, value in point.items():
+            result.values[name][block][good] = value[good]
+        for name, value in prices.items():
+            result.multipliers[name][block][good] = value[good]
+        for name in result.residuals:
+            result.residuals[name][block][good] = getattr(verdict, name)[good]
+        result.objective[block][good] = verdict.objective[good]
+        result.gap[block][good] = gap[good]
+        result.certified[block] = good
+
+    def _by_variable(self, columns: Array) -> dict[str, Array]:
+        return {
+            b.variable.name: columns[:, b.start : b.start + b.size].reshape(-1, *b.shape)
+            for b in self.form.blocks
+            if not b.auxiliary
+        }
+
+    def _by_constraint(self, rows: Array) -> dict[str, Array]:
+        tables = {}
+        for block in self.form.row_blocks:
+            if not block.auxiliary:
+                shape = block.constraint.shape
+                table = np.zeros((len(rows), int(np.prod(shape))))
+                table[:, block.members] = rows[:, block.start - 1 : block.start - 1 + block.size]
+                tables[block.constraint.name] = table.reshape(-1, *shape)
+        return tables
+
+    def _bounds(self, given: Mapping[Quantity, Array], count: int) -> dict[str, tuple[Array, Array]]:
+        values = {**self.program.data, **given}
+        bounds = {}
+        for v in self.program.variables:
+            low, high = (evaluate(formula, values, v.letters) for formula in (v.lower, v.upper))
+            bounds[v.name] = (np.broadcast_to(low, (count, *v.quantity.shape)), np.asarray(high))
+        return bounds
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
