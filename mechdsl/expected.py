@@ -11,10 +11,15 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 
-__all__ = ["ZERO", "Column", "Expected", "Integrands", "Known", "Linear", "Rule", "term"]
+__all__ = ["ZERO", "Column", "Expected", "Integrands", "Known", "Linear", "Mask", "Rule", "term"]
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +33,7 @@ class Integrands:
     """
 
     values: Array
-    pattern: Array
+    pattern: Mask
     error: float = 0.0
 
 

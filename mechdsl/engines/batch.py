@@ -96,7 +96,7 @@ class Batch:
         given = self._checked(parameters)
         count = len(next(iter(given.values()))) if given else 1
         result = _Result(self, count)
-        ready = self._loaded() if count > FEW else None
+        ready = self._ready or (self._loaded() if count > FEW else None)
         if ready is None:
             result.one_by_one(given, np.arange(count))
             return result.solution(0, "one at a time")

@@ -16,7 +16,7 @@ from mechdsl.evaluate import Array
 
 __all__ = ["Axis"]
 
-_HALVINGS = 80
+_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +26,28 @@ class Axis:
     law: Distribution
 
     def points(self, v: Array) -> Array:
-        """The types at `v`: G inverted by bisection to full precision."""
+        """The types at `v`: G inverted by Newton's method, bisection where it leaves the bracket."""
         a, b = float(self.law.lower), float(self.law.upper)
-        low, high = np.full(v.shape, a), np.full(v.shape, b)
         if self.law.affine_virtual_cost is not None and self.law.piecewise_uniform and not self.law.kinks:
             return np.clip(a + v * (b - a), a, b)
-        for _ in range(_HALVINGS):
-            middle = low + (high - low) / 2
-            below = self.levels(middle) < v
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-            if np.all(high - low <= 4e-16 * np.maximum(np.abs(low), np.abs(high))):
+        low, high = np.full(v.shape, a), np.full(v.shape, b)
+        at: Array = low + v * (high - low)
+        for _ in range(_STEPS):
+            excess = self.levels(at) - v
+            low, high = np.where(excess < 0, at, low), np.where(excess < 0, high, at)
+            step = at - excess * self.weights(at)[1]
+            inside = (step > low) & (step < high)
+            moved: Array = np.where(inside, step, low + (high - low) / 2)
+            if np.all(np.abs(moved - at) <= 4e-16 * np.maximum(np.abs(at), b - a)):
                 break
-        return low + (high - low) / 2
+            at = moved
+        return at
 
     def levels(self, c: Array) -> Array:
         """G at types."""
         a, b = float(self.law.lower), float(self.law.upper)
-        return (np.asarray(self.law.cdf(c)) + (c - a) / (b - a)) / 2
+        level: Array = (np.asarray(self.law.cdf(c)) + (c - a) / (b - a)) / 2
+        return level
 
     def weights(self, c: Array) -> tuple[Array, Array]:
         """`f/g` and `1/g`."""

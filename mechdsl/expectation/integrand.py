@@ -12,7 +12,7 @@ import numpy as np
 
 from mechdsl.distributions import Distribution
 from mechdsl.evaluate import Array
-from mechdsl.expected import Column, Linear, Rule
+from mechdsl.expected import Column, Linear, Mask, Rule
 from mechdsl.formula import Quantity
 from mechdsl.market import Market
 
@@ -55,7 +55,7 @@ class Integrand:
         """For each column the entry against whose length it is integrated, or None."""
         return tuple(c.rule.measures[c.rule.names.index(c.name)] for c in self.columns)
 
-    def at(self, types: Array) -> tuple[Array, Array, Array]:
+    def at(self, types: Array) -> tuple[Array, Array, Mask]:
         """(N, C) values, (N, C) their errors, (N, P) what binds, at types of the open entries (N, D)."""
         reports = self.reports(types)
         values, errors = np.empty((len(types), len(self.columns))), np.zeros((len(types), len(self.columns)))

@@ -56,7 +56,7 @@ def replicates(integrand: Integrand, tolerance: float, budget: int, seed: int) -
 
 
 def _is_steep(law: Distribution) -> bool:
-    levels = 2.0 ** -np.arange(1, 50)
+    levels: Array = 2.0 ** -np.arange(1, 50, dtype=np.float64)
     types = np.asarray(law.upper_quantile(levels))
     return bool(np.max(np.asarray(law.inverse_reverse_hazard(types))) > _STEEP * (float(law.upper) - float(law.lower)))
 

@@ -11,25 +11,28 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from mechdsl.evaluate import Array
 
-__all__ = ["Integrals", "integrals"]
+__all__ = ["Integrals", "Whole", "integrals"]
 
-Values: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
+Whole: TypeAlias = npt.NDArray[np.intp]
+Values: TypeAlias = Callable[[Whole, Array], tuple[Array, Array]]
 """(line of each point (N,), points (N,)) -> values (N, C) and their own errors (N, C)."""
-Labels: TypeAlias = Callable[[Array, Array], Sequence[Hashable]]
+Labels: TypeAlias = Callable[[Whole, Array], Sequence[Hashable]]
 """The same points -> what binds there."""
 
 # Kronrod's 15 points and weights, and Gauss's 7 among them (QUADPACK's dqk15).
-_X = np.array([0.991455371120812639206854697526329, 0.949107912342758524526189684047851, 0.864864423359769072789712788640926,
-               0.741531185599394439863864773280788, 0.586087235467691130294144691693810, 0.405845151377397166906606412076961,
-               0.207784955007898467600689403773245, 0.0])  # fmt: skip
-_K = np.array([0.022935322010529224963732008058970, 0.063092092629978553290700663189204, 0.104790010322250183839876322541518,
-               0.140653259715525918745189590510238, 0.169004726639267902826583426598550, 0.190350578064785409913256402421014,
-               0.204432940075298892414161999234649, 0.209482141084727828012999174891714])  # fmt: skip
-_G = np.array([0.129484966168869693270611432679082, 0.279705391489276667901467771423780, 0.381830050505118944950369775488975,
-               0.417959183673469387755102040816327])  # fmt: skip
+_X = np.array([
+    0.9914553711208126, 0.9491079123427585, 0.8648644233597691, 0.7415311855993945,
+    0.5860872354676911, 0.4058451513773972, 0.2077849550078985, 0.0,
+])  # fmt: skip
+_K = np.array([
+    0.0229353220105292, 0.0630920926299786, 0.1047900103222502, 0.1406532597159255,
+    0.1690047266392679, 0.1903505780647854, 0.2044329400752989, 0.2094821410847278,
+])  # fmt: skip
+_G = np.array([0.1294849661688697, 0.2797053914892767, 0.3818300505051189, 0.4179591836734694])
 NODES = np.concatenate([-_X, _X[-2::-1]])
 KRONROD = np.concatenate([_K, _K[-2::-1]])
 GAUSS = np.zeros(15)
@@ -42,7 +45,7 @@ _ROUNDS = 12  # of halving panels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Integrals:
-    """Of every line: the integral and its error (L, C), and the labels met along it."""
+    """Of every line: the integral and its error, (L, C)."""
 
     values: Array
     errors: Array
@@ -60,7 +63,8 @@ def integrals(
     """`int_0^1` of every column of every line.
 
     Args:
-        values, labels: of points on lines; smooth where labels do not change.
+        values: of points on lines; smooth where labels do not change.
+        labels: of the same points.
         count: of lines.
         tolerance: wanted, relative to `scale`.
         scale: (..., C) absolute integrals -> what errors in each column are relative to.
@@ -69,7 +73,7 @@ def integrals(
     """
     edges = _brackets(values, labels, count, tolerance, scale, cuts, narrow)
     line, left, right = _gaps(edges, count, cuts)
-    total, sizes, slivers = _slivers(values, edges, count, scale)
+    total, sizes, slivers = _slivers(values, edges, count)
     found = np.zeros_like(total)
     errors = slivers.copy()
     weight = sizes
@@ -153,7 +157,7 @@ def _places(cuts: Sequence[float]) -> Array:
     return np.unique(np.clip([*np.linspace(0, 1, _SAMPLES), *near], _EDGE, 1 - _EDGE))
 
 
-def _gaps(brackets: list[_Bracket], count: int, cuts: Sequence[float]) -> tuple[Array, Array, Array]:
+def _gaps(brackets: list[_Bracket], count: int, cuts: Sequence[float]) -> tuple[Whole, Array, Array]:
     """The smooth pieces between brackets and cuts: line, left end, right end."""
     found = []
     for one in range(count):
@@ -164,14 +168,11 @@ def _gaps(brackets: list[_Bracket], count: int, cuts: Sequence[float]) -> tuple[
                 found.append((one, at, left))
             at = max(at, right)
     table = np.array(found, dtype=float).reshape(-1, 3)
-    return table[:, 0].astype(int), table[:, 1], table[:, 2]
+    return table[:, 0].astype(np.intp), table[:, 1], table[:, 2]
 
 
-def _slivers(
-    values: Values, brackets: list[_Bracket], count: int, scale: Callable[[Array], Array]
-) -> tuple[Array, Array, Array]:
+def _slivers(values: Values, brackets: list[_Bracket], count: int) -> tuple[Array, Array, Array]:
     """What the brackets themselves hold, as straight lines: integral, absolute integral, error."""
-    del scale
     if not brackets:
         width = values(np.array([0]), np.array([0.5]))[0].shape[1]
         return np.zeros((count, width)), np.zeros((count, width)), np.zeros((count, width))
@@ -187,7 +188,7 @@ def _slivers(
     return total, sizes, errors
 
 
-def _kronrod(values: Values, line: Array, left: Array, right: Array) -> tuple[Array, Array, Array]:
+def _kronrod(values: Values, line: Whole, left: Array, right: Array) -> tuple[Array, Array, Array]:
     """Integral, error and absolute integral of every panel, (J, C)."""
     half, middle = (right - left) / 2, (left + right) / 2
     points = middle[:, None] + half[:, None] * NODES

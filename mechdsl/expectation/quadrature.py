@@ -13,7 +13,8 @@ import numpy as np
 from mechdsl.evaluate import Array
 from mechdsl.expectation.axis import Axis
 from mechdsl.expectation.integrand import Integrand
-from mechdsl.expectation.panels import integrals
+from mechdsl.expectation.panels import Whole, integrals
+from mechdsl.expected import Mask
 
 __all__ = ["quadrature"]
 
@@ -42,7 +43,7 @@ def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, in
         )  # fmt: skip
         return along.values[0], along.errors[0], box.asked
 
-    def line_values(_: Array, heads: Array) -> tuple[Array, Array]:
+    def line_values(_: Whole, heads: Array) -> tuple[Array, Array]:
         found = integrals(
             lambda line, v: box.values(np.column_stack((heads[line], v))),
             lambda line, v: box.labels(np.column_stack((heads[line], v))),
@@ -50,7 +51,7 @@ def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, in
         )  # fmt: skip
         return found.values, found.errors
 
-    def line_labels(_: Array, heads: Array) -> list[Hashable]:
+    def line_labels(_: Whole, heads: Array) -> list[Hashable]:
         points = np.column_stack((np.repeat(heads, len(_PLACES)), np.tile(_PLACES, len(heads))))
         met = box.labels(points)
         rows = (met[j : j + len(_PLACES)] for j in range(0, len(met), len(_PLACES)))
@@ -93,8 +94,8 @@ class _Box:
     def _types(self, v: Array) -> Array:
         return np.column_stack([axis.points(v[:, j]) for j, axis in enumerate(self.axes)])
 
-    def _at(self, v: Array) -> tuple[Array, Array, Array]:
+    def _at(self, v: Array) -> tuple[Array, Array, Mask]:
         self.asked += len(v)
         parts = [self.integrand.at(self._types(v[j : j + _CHUNK])) for j in range(0, len(v), _CHUNK)]
-        values, errors, patterns = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return values, errors, patterns
+        values, errors, patterns = zip(*parts, strict=True)
+        return np.concatenate(values), np.concatenate(errors), np.concatenate(patterns)

@@ -31,6 +31,7 @@ from mechdsl.theory.efforts import (
     unsolved,
 )
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
+from mechdsl.theory.expectations import direct_expected, presigned_expected, sampled_expected, union_expected
 from mechdsl.theory.intermediary import (
     chain_of,
     intermediary_misfit,
@@ -55,7 +56,7 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
-from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
+from mechdsl.theory.sampling import batch_of, direct_sample, sampled_one_by_one
 from mechdsl.theory.supply import best_response_step, supply
 from mechdsl.theory.union import (
     union_checks,
@@ -72,6 +73,7 @@ __all__ = [
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
     "bargaining_check",
+    "batch_of",
     "best_response_step",
     "budget_check",
     "chain_of",
@@ -86,6 +88,7 @@ __all__ = [
     "curvature",
     "demand_check",
     "direct_checks",
+    "direct_expected",
     "direct_misfit",
     "direct_outcome",
     "direct_sample",
@@ -116,6 +119,7 @@ __all__ = [
     "precision_check",
     "precision_steps",
     "presigned_checks",
+    "presigned_expected",
     "presigned_misfit",
     "presigned_outcome",
     "presigned_parameters",
@@ -125,6 +129,7 @@ __all__ = [
     "private_cost",
     "reported_types",
     "response_check",
+    "sampled_expected",
     "sampled_one_by_one",
     "solved_at",
     "supply",
@@ -134,6 +139,7 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_expected",
     "union_misfit",
     "union_outcome",
     "union_participation_step",

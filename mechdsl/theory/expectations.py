@@ -7,26 +7,33 @@ not. Regimes with the same programme and the same weights have the same columns.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 import sympy as sp
 
 from mechdsl.accounting import constraint_slack, stated_values
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.expected import Column, Expected, Integrands, Known, Linear, Rule, ZERO, term
+from mechdsl.expected import ZERO, Column, Expected, Integrands, Known, Linear, Mask, Rule, term
 from mechdsl.formula import Quantity
-from mechdsl.market import Layer, Market
+from mechdsl.market import Layer, Market, PrivateType
 from mechdsl.mechanism import Mechanism
-from mechdsl.program import Constraint, Status
+from mechdsl.program import Constraint, Status, optima
 from mechdsl.structure import Report
 from mechdsl.theory.payments import providers, type_of
-from mechdsl.theory.pointwise import pointwise_objective
-from mechdsl.theory.presigned import contract_price, parties, provider_payment, stage_data
+from mechdsl.theory.presigned import parties
+from mechdsl.theory.private_cost import PrivateCost, pointwise_objective
 from mechdsl.theory.procurement import known_types
-from mechdsl.theory.sampling import sampled_one_by_one
+from mechdsl.theory.sampling import batch_of, sampled_one_by_one
 
-__all__ = ["allocation_rule", "direct_expected", "market_key", "presigned_expected", "sampled_expected", "union_expected"]
+__all__ = [
+    "allocation_rule",
+    "direct_expected",
+    "market_key",
+    "presigned_expected",
+    "sampled_expected",
+    "union_expected",
+]
 
 _BINDS = 1e-8  # of a row's terms: a smaller slack is none
 _SKIPPED = 1e-13  # relative error of a solve, beneath notice
@@ -47,12 +54,14 @@ def market_key(market: Market) -> Hashable:
 def allocation_rule(mechanism: Mechanism) -> Rule:
     """Everything that follows from the allocation alone, at many reports: burdens, rents, slack, decisions.
 
-    Columns: `("burden", layer, j)` costs less values; `("rent", j)`: `F(c) y` of the j-th provider, against the length of
-    its type; `("slack", constraint, j)`; `("x", decision, j)`.
+    Columns: `("burden", layer, j)` costs less values; `("rent", j)`: `F(c) y` of the j-th provider, against the length
+    of its type; `("slack", constraint, j)`; `("x", decision, j)`.
     """
     market = mechanism.market
-    weights = tuple(sorted(str(q.name) for q in mechanism.program.parameters))
+    weights = tuple(sorted(str(q.name) for stage in optima(mechanism.program) for q in stage.parameters))
     layers = [y for y in market.layers if y.cost != 0 or y.value != 0]
+    parts = {type_of(p).quantity: p for p in providers(market)}
+    screened = [(private, parts[private.quantity]) for private in market.types]
     names: list[tuple[str | int, ...]] = []
     for layer in layers:
         names += [("burden", layer.name, j) for j in range(_size(layer))]
@@ -72,7 +81,7 @@ def allocation_rule(mechanism: Mechanism) -> Rule:
         slack = {n: _rows(t, rows, len(stated[n]))[:, stated[n]] for n, t in constraint_slack(market, values).items()}
         decided = [_rows(t, rows, sizes[n]) for n, t in x.items()]
         tables = [_rows(evaluate(y.cost - y.value, values, y.letters), rows, _size(y)) for y in layers]
-        tables += [_rents(market, reports, values, rows), *slack.values(), *decided]
+        tables += [_rents(screened, reports, values, rows), *slack.values(), *decided]
         binding = [slack[c.name] <= _BINDS * _terms(c, values, rows)[:, stated[c.name]] for c in market.constraints]
         pattern = np.concatenate([*(t == 0 for t in decided), *binding], axis=1)
         return Integrands(np.concatenate(tables, axis=1), pattern, error)
@@ -95,27 +104,24 @@ def _terms(constraint: Constraint, values: Mapping[Quantity, Array], rows: int) 
 
 def _allocations(mechanism: Mechanism, reports: Report) -> tuple[dict[str, Array], float]:
     """Decision name -> (N, *shape), and the largest relative error of the programme's value; NaN where unsolved."""
-    count = len(next(iter(reports.values())))
-    shapes = {str(c.quantity.name): c.quantity.shape for c in mechanism.market.choices}
-    found = {name: np.full((count, *shape), np.nan) for name, shape in shapes.items()}
-    last, error = None, 0.0
-    for n in range(count):
-        report = {q: np.asarray(table)[n] for q, table in reports.items()}
-        solution = mechanism.solve(report, start=last)
-        if solution.status is Status.OPTIMAL:
-            last = solution
-            error = max(error, solution.residuals.get("gap", 0.0))
-            for name, table in found.items():
-                table[n] = solution.values[name]
-    return found, error
+    parameters = mechanism.structure.parameters(mechanism.market, reports)
+    solved = batch_of(mechanism).solve(parameters)
+    names = [str(c.quantity.name) for c in mechanism.market.choices]
+    found = {name: _blank(solved.values[name], solved.certified) for name in names}
+    gaps = solved.gap[solved.certified & np.isfinite(solved.gap)]
+    return found, float(np.max(gaps, initial=0.0))
 
 
-def _rents(market: Market, reports: Report, values: Mapping[Quantity, Array], rows: int) -> Array:
+def _blank(table: Array, certified: Mask) -> Array:
+    return np.where(certified.reshape(-1, *[1] * (table.ndim - 1)), table, np.nan)
+
+
+def _rents(
+    screened: Sequence[tuple[PrivateType, PrivateCost]], reports: Report, values: Mapping[Quantity, Array], rows: int
+) -> Array:
     """`F(c) y` of every provider with a type, (N, D) in the order of the types' entries."""
-    parts = {type_of(p).quantity: p for p in providers(market)}
     tables = []
-    for private in market.types:
-        part = parts[private.quantity]
+    for private, part in screened:
         size = len(private.distributions)
         y = _rows(evaluate(part.coefficient, values, part.layer.letters), rows, size)
         c = _rows(np.asarray(reports[private.quantity]), rows, size)
@@ -178,7 +184,7 @@ def direct_expected(mechanism: Mechanism) -> Expected:
     contract = market.contracts[0]
     burdens = _burdens(rule, market)
     payments, utilities = {}, {n: tuple(-f for f in row) for n, row in burdens.items()}
-    first = {type_.quantity: position for type_, position in _positions(market)}
+    first = {private.quantity: position for private, position in _positions(market)}
     for part in providers(market):
         layer = part.layer
         outside = _constants(layer.outside, layer, market)
@@ -192,7 +198,9 @@ def direct_expected(mechanism: Mechanism) -> Expected:
     if provider.name not in payments:  # no private type: paid its cost
         outside = _constants(provider.outside, provider, market)
         utilities[provider.name] = tuple(Linear(float(o)) for o in outside)
-        payments[provider.name] = tuple(b + u for b, u in zip(burdens[provider.name], utilities[provider.name], strict=True))
+        payments[provider.name] = tuple(
+            b + u for b, u in zip(burdens[provider.name], utilities[provider.name], strict=True)
+        )
     paid = _total(payments)
     payer = utilities[contract.payer]
     utilities[contract.payer] = (payer[0] - paid, *payer[1:])
@@ -206,7 +214,7 @@ def direct_expected(mechanism: Mechanism) -> Expected:
     )
 
 
-def _positions(market: Market) -> Iterator[tuple[object, int]]:
+def _positions(market: Market) -> Iterator[tuple[PrivateType, int]]:
     start = 0
     for private in market.types:
         yield private, start
@@ -216,7 +224,11 @@ def _positions(market: Market) -> Iterator[tuple[object, int]]:
 def least_cost(mechanism: Mechanism, weights: Mapping[Quantity, Array]) -> Known:
     """`Psi(w)`: the least value of the pointwise programme at given weights; the same number in every regime."""
     solution = mechanism.solve(weights)
-    key = ("least", market_key(mechanism.market), tuple(np.asarray(w, dtype=np.float64).tobytes() for w in weights.values()))
+    key = (
+        "least",
+        market_key(mechanism.market),
+        tuple(np.asarray(w, dtype=np.float64).tobytes() for w in weights.values()),
+    )
     value = solution.objective if solution.status is Status.OPTIMAL else np.nan
     return Known(key, value, abs(value) * solution.residuals.get("gap", _SKIPPED))
 
@@ -258,7 +270,7 @@ def union_expected(mechanism: Mechanism) -> Expected:
 
 
 def presigned_expected(mechanism: Mechanism) -> Expected:
-    """All but the providers' costs is fixed when the contract is signed, and those are linear in the types: no integral.
+    """All but providers' costs is fixed when the contract is signed, and those are linear in the types: no integral.
 
     Source: Ai, Simchi-Levi & Xu (2025), section 3; `-Psi(b)` is also what a welfare-maximising platform pays a union.
     """
@@ -287,7 +299,11 @@ def presigned_expected(mechanism: Mechanism) -> Expected:
     outside = sum(float(_constants(y.outside, y, market).sum()) for y in who.downstream)
     if goal == "revenue" and share == 0 and not who.informed:
         # The first stage is the pointwise programme at the highest types.
-        top = ("least", market_key(market), tuple(np.asarray(w, dtype=np.float64).tobytes() for w in highest_types(market).values()))
+        top = (
+            "least",
+            market_key(market),
+            tuple(np.asarray(w, dtype=np.float64).tobytes() for w in highest_types(market).values()),
+        )
         least = -outcome.revenue - outside
         revenue = -term(Known(top, least, abs(least) * error)) - Linear(outside)
     else:
@@ -301,7 +317,7 @@ def presigned_expected(mechanism: Mechanism) -> Expected:
         utilities=utilities,
         slack=by_entry("slack", {c.name: outcome.slack[c.name] for c in market.constraints if c.relation != "=="}),
         allocation=by_entry("x", outcome.allocation),
-        identity="the contract is signed before types are known, and costs are linear in them: the mean type says it all",
+        identity="the contract is signed before types are known, and costs are linear in them",
     )
 
 
@@ -313,14 +329,21 @@ def sampled_expected(mechanism: Mechanism) -> Expected:
     structure = mechanism.structure
     sample = structure.sample or sampled_one_by_one
     first = sample(mechanism, {t.quantity: t.table(lambda d: float(d.mean))[None] for t in market.types})
-    names: list[tuple[str | int, ...]] = [(n,) for n in ("revenue", "welfare", "profit") if getattr(first, n) is not None]
+    names: list[tuple[str | int, ...]] = [
+        (n,) for n in ("revenue", "welfare", "profit") if getattr(first, n) is not None
+    ]
     for kind in ("payments", "utilities", "allocation"):
-        names += [(kind, n, j) for n, t in getattr(first, kind).items() for j in range(int(np.prod(t.shape[1:], dtype=int)))]
+        names += [
+            (kind, n, j) for n, t in getattr(first, kind).items() for j in range(int(np.prod(t.shape[1:], dtype=int)))
+        ]
 
     def at(reports: Report) -> Integrands:
         found = sample(mechanism, reports)
         rows = len(next(iter(reports.values())))
-        columns = [getattr(found, str(n[0])) if len(n) == 1 else _rows(getattr(found, str(n[0]))[n[1]], rows, -1)[:, n[2]] for n in names]
+        columns: list[Array] = []
+        for kind, *entry in names:
+            table = getattr(found, str(kind))
+            columns.append(np.asarray(table if not entry else table[entry[0]].reshape(rows, -1)[:, int(entry[1])]))
         return Integrands(np.stack(columns, axis=1), np.zeros((rows, 0), dtype=bool))
 
     rule = Rule(("sampled", structure.name, market.regime), tuple(names), (None,) * len(names), at)
