@@ -38,7 +38,7 @@ class Axis:
             step = at - excess * self.weights(at)[1]
             inside = (step > low) & (step < high)
             moved: Array = np.where(inside, step, low + (high - low) / 2)
-            if np.all(np.abs(moved - at) <= 4e-16 * np.maximum(np.abs(at), b - a)):
+            if np.all((np.abs(excess) <= 5e-16) | (np.abs(moved - at) <= 4e-16 * np.maximum(np.abs(at), b - a))):
                 break
             at = moved
         return at
