@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Account, Check, Outcome, Sample
-    from mechdsl.program import Constraint, Equilibrium, Optimum, Solution, Stages, Status, Variable
+    from mechdsl.program import Constraint, Equilibrium, Menu, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "MarketFile",
     "MechError",
     "Mechanism",
+    "Menu",
     "Optimum",
     "Outcome",
     "Report",
@@ -66,6 +67,7 @@ _HOME = {
     "MarketFile": "api",
     "MechError": "errors",
     "Mechanism": "mechanism",
+    "Menu": "program",
     "Optimum": "program",
     "Outcome": "outcome",
     "Report": "structure",

@@ -35,12 +35,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A name the file declares, for documents and messages: `param d[k] in [0, inf) "content demanded"`."""
+    """A name the file declares, for documents and messages: `param d[k] in [0, inf) "content demanded"`.
+
+    `values_in`: the index set whose labels a param takes for values, as `param home[n] in domains`.
+    """
 
     quantity: Quantity
     letters: tuple[Letter, ...]
     doc: str = ""
     span: Span | None = field(default=None, compare=False)
+    values_in: IndexSet | None = None
 
     @property
     def entry(self) -> sp.Expr:

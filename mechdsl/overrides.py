@@ -1,4 +1,4 @@
-"""Values from outside a file: `--at c.video=0.3,c.text=0.6`, `set={"d": [3, 4]}`.
+"""Values from outside a file: `--at c.video=0.3,c.text=0.6`, `--set home.1=text`, `set={"d": [3, 4]}`.
 
 An address is a name and labels, dotted; one that stops short of an entry means all entries under it. Whether there is
 such an entry only the market knows, so that is checked when it is elaborated.
@@ -33,13 +33,15 @@ def assignments(text: str) -> tuple[Override, ...]:
     except MechError as error:
         first = error.diagnostics[0]
         place = f" (column {first.span.column})" if first.span else ""
-        raise UsageError(f"'{text}' does not read as name.label=number: {first.message}{place}") from None
+        raise UsageError(f"'{text}' does not read as name.label=value: {first.message}{place}") from None
     return tuple(o for s in statements for o in _spread(s.name.id, tuple(map(label_text, s.labels)), s.value, text))
 
 
 def _spread(name: str, labels: tuple[str, ...], node: tree.Expression, text: str) -> list[Override]:
     if isinstance(node, tree.Mapping):
         return [o for label, inner in node.entries for o in _spread(name, (*labels, label_text(label)), inner, text)]
+    if isinstance(node, tree.Name | tree.String):
+        return [Override(name, labels, label_text(node))]
     return [Override(name, labels, float(_constant(node, text)))]
 
 
@@ -59,7 +61,7 @@ def _constant(node: tree.Expression, text: str) -> Fraction:
                 return left / right
             return left * right if node.operator == "*" else left + (right if node.operator == "+" else -right)
         case _:
-            raise UsageError(f"'{text}' gives no number; write name.label=number, as in d.video=5")
+            raise UsageError(f"'{text}' gives no value; write name.label=value, as in d.video=5 or home.1=text")
 
 
 def entries(name: str, labels: tuple[str, ...], value: Any, sets: tuple[IndexSet, ...]) -> list[Override]:
@@ -68,7 +70,7 @@ def entries(name: str, labels: tuple[str, ...], value: Any, sets: tuple[IndexSet
     Args:
         name: the address so far,
         labels: and its labels.
-        value: what is to stand there.
+        value: what is to stand there; a text is a label.
         sets: of the name, for lists; `()` where it is unknown.
 
     Raises:
@@ -83,7 +85,9 @@ def entries(name: str, labels: tuple[str, ...], value: Any, sets: tuple[IndexSet
         return [
             o for label, inner in zip(keys, value, strict=True) for o in entries(name, (*labels, label), inner, sets)
         ]
+    if isinstance(value, str):
+        return [Override(name, labels, value)]
     try:
         return [Override(name, labels, float(value))]
     except (TypeError, ValueError):
-        raise UsageError(f"'{'.'.join((name, *labels))}' needs a number, not {value!r}") from None
+        raise UsageError(f"'{'.'.join((name, *labels))}' needs a number or a label, not {value!r}") from None

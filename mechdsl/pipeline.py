@@ -99,7 +99,7 @@ class Run:
 
     @property
     def solved(self) -> bool:
-        return self.outcome is not None and self.outcome.status is Status.OPTIMAL
+        return self.outcome is not None and self.outcome.status.found
 
 
 def derive(market: Market, structure: Structure) -> Derivation:
@@ -139,7 +139,7 @@ def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     outcome = matched.structure.recover(ready, report)
     if outcome.status is Status.INFEASIBLE:
         outcome = _explained(ready, report, outcome)
-    certificate = certify(ready, report, outcome) if outcome.status is Status.OPTIMAL else None
+    certificate = certify(ready, report, outcome) if outcome.status.found else None
     return Run(market, matched, ready, outcome, certificate)
 
 

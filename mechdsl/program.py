@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
+from mechdsl.distributions import Distribution
 from mechdsl.errors import Span
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
@@ -25,6 +26,7 @@ __all__ = [
     "Constraint",
     "Equilibria",
     "Equilibrium",
+    "Menu",
     "Optimum",
     "Profile",
     "Program",
@@ -210,7 +212,46 @@ class Stages:
         return "\n".join(f"stage {n} of {count}: {stage.name}\n{stage}" for n, stage in enumerate(self.stages, 1))
 
 
-Program: TypeAlias = Optimum | Stages | Equilibrium
+@dataclass(frozen=True, slots=True, eq=False)
+class Menu:
+    """`minimise E[p(c)] over menus {(x, p)}` from which an agent of unknown costs takes what leaves it most.
+
+    The agent's cost of an item is `sum(c * outputs)`, it must be left nothing at its worst, and an item may be whatever
+    meets the constraints of `items`.
+
+    Args:
+        items: least cost of an item at given weights; its open parameters are the weights, in place of the types.
+        types: the agent's private costs; laws: of each, in C order, independent.
+        outputs: what a type multiplies, a formula in the letters of the types.
+        letters: of the types.
+        fixed: what the agent must be paid whatever it takes: its known costs and outside options.
+    """
+
+    items: Optimum
+    types: Quantity
+    laws: tuple[Distribution, ...]
+    outputs: sp.Expr
+    letters: tuple[Letter, ...]
+    fixed: float = 0.0
+    name: str = "menu"
+
+    @property
+    def convex(self) -> bool | None:
+        """Whether the least cost of an item was shown to be found."""
+        return self.items.convex
+
+    def __str__(self) -> str:
+        head, y = _head(self.types.name, self.letters), self.outputs
+        laws = ", ".join(str(law) for law in self.laws)
+        lines = [
+            "minimize expected price over menus of items, the agent taking the best and needing one at its worst",
+            f"an item costs the agent {head} times {y}, with {head} ~ {laws}, and is any decision allowed in",
+            *(f"  {line}" for line in str(self.items).splitlines()),
+        ]
+        return "\n".join(lines)
+
+
+Program: TypeAlias = Optimum | Stages | Menu | Equilibrium
 
 
 def optima(program: Program) -> tuple[Optimum, ...]:
@@ -229,6 +270,7 @@ class Status(enum.Enum):
     """How a solve ended: a stable word, and the sentence the user reads."""
 
     OPTIMAL = ("optimal", "Solved: the optimality residuals are within tolerance.")
+    ATTAINED = ("attained", "Attained, and bounded from the other side; not shown to be optimal.")
     INFEASIBLE = ("infeasible", "No decision meets all constraints at once.")
     UNBOUNDED = ("unbounded", "The objective improves without end: a bound or a constraint is missing.")
     ITERATION_LIMIT = ("iteration_limit", "Ipopt stopped at its iteration limit before the residuals were small.")
@@ -243,6 +285,11 @@ class Status(enum.Enum):
 
     def __str__(self) -> str:
         return self.word
+
+    @property
+    def found(self) -> bool:
+        """Whether there is an answer to certify: the best, or one attained and bounded."""
+        return self in (Status.OPTIMAL, Status.ATTAINED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mechdsl.outcome import Check, Outcome, Sample
     from mechdsl.program import Program
 
-__all__ = ["Broken", "Claim", "Example", "Handles", "Registry", "Report", "Structure", "installed", "match"]
+__all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
 
 ENTRY_POINT_GROUP = "mechdsl.structures"
 
@@ -83,14 +83,35 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What a published statement comes to on an instance.
+
+    Args:
+        holds: None where it cannot be decided, or says nothing about this market.
+        met: whether the condition that guarantees it is met; None where none is known.
+        detail: the numbers, whole sentence.
+    """
+
+    holds: bool | None
+    met: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A published statement about outcomes: the relation, when it is guaranteed, and who said so."""
+    """A published statement about outcomes: the relation, when it is guaranteed, and who said so.
+
+    Args:
+        text: in the language of claims, or in words where `decide` says what it comes to.
+        decide: regime -> (mechanism, outcome), for the regimes that were solved -> the finding.
+    """
 
     name: str
     text: str
     condition: str
     guaranteed: Callable[[Market], bool | None]
     source: str
+    decide: Callable[[Mapping[str, tuple[Mechanism, Outcome]]], Finding] | None = None
 
 
 @dataclass(frozen=True, slots=True)

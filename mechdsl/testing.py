@@ -23,7 +23,7 @@ from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
-from mechdsl.program import Optimum, Status, given, optima
+from mechdsl.program import Optimum, given, optima
 from mechdsl.structure import Example, Registry, Report, Structure, match, verify
 
 __all__ = ["Failure", "NonconformingError", "check_structure", "failures"]
@@ -88,7 +88,7 @@ def _example_failures(structure: Structure, example: Example) -> Iterator[Failur
     mechanism = pipeline.mechanism(market, structure)
     report = pipeline.stated_report(market)
     outcome = structure.recover(mechanism, report)
-    if outcome.status is not Status.OPTIMAL:
+    if not outcome.status.found:
         yield Failure(name, "solving", f"status {outcome.status}: {outcome.message}")
         return
     for check in _CHECKS:
@@ -161,7 +161,7 @@ def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, exampl
                 table = np.array(report[private.quantity], dtype=float)
                 table[place] = misreport
                 lie = mechanism.structure.recover(mechanism, {**report, private.quantity: table})
-                if lie.status is not Status.OPTIMAL:
+                if not lie.status.found:
                     continue
                 if union is not None:
                     gain = _kept(market, report, lie, (union, layer)) - sum(
@@ -221,7 +221,7 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
         contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
     )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
-    if other.status is not Status.OPTIMAL:
+    if not other.status.found:
         yield f"with money scaled it ends {other.status}: {other.message}"
         return
     for name, x in outcome.allocation.items():

@@ -67,6 +67,7 @@ STRUCTURE = Structure(
     parameters=parameters,
     recover=theory.contest_outcome,
     checks=theory.contest_checks,
+    claims=theory.CONTEST_CLAIMS,
     examples=(
         Example(
             TULLOCK,

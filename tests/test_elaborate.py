@@ -358,3 +358,20 @@ def test_one_run_finds_them_all() -> None:
     } <= set(found)
     assert {"M034", "M035", "M040", "M041", "M052", "M057", "M091"} <= set(found)
     assert len(found) >= 20
+
+
+def test_a_label_from_outside_is_a_value_where_labels_are_values() -> None:
+    from mechdsl.overrides import assignments, entries
+
+    source = Source("outer", OUTER)
+    for given in (assignments('home.3=2, home.4="3"'), entries("home", (), {"3": "2", "4": "3"}, ())):
+        model = elaborate(syntax.parse(OUTER), source, None, given)
+        built = model.markets["main"]
+        quantity = built.declarations["home"].quantity
+        assert [quantity.sets[0].labels[int(p)] for p in built.data[quantity]] == ["2", "2", "3"]
+    for text, code in (("home=9", "M015"), ("d.video=text", "M032"), ("home=video", "M015")):
+        with pytest.raises(MechError) as refused:
+            elaborate(syntax.parse(OUTER), source, None, assignments(text))
+        assert [d.code for d in refused.value.diagnostics] == [code]
+    with pytest.raises(MechError, match="a report of 'c' is a number"):
+        elaborate(syntax.parse(OUTER), source, report=assignments("c.video=text"))

@@ -50,7 +50,7 @@ def status(runs: Sequence[Run], *, named: bool) -> int:
 
     if fault(runs[0].market, [r.problem for r in runs if r.problem], alone=len(runs) == 1, named=named):
         return AT_FAULT
-    answers = (Status.OPTIMAL, Status.NO_MARKET, Status.NO_EQUILIBRIUM)
+    answers = (Status.OPTIMAL, Status.ATTAINED, Status.NO_MARKET, Status.NO_EQUILIBRIUM)
     if any(r.outcome is not None and r.outcome.status not in answers for r in runs):
         return NOT_SOLVED
     if any(r.certificate is not None and not r.certificate.passed for r in runs):

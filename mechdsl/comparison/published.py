@@ -210,7 +210,8 @@ PUBLISHED = (
     Published(
         "theorem_2_1",
         "M1 is valid, incentive compatible and individually rational, and earns the platform the most without a union.",
-        "Theorem 2.1", (("revenue", "M1", ">=", "M2"), ("revenue", "M1", ">=", "M5"), ("revenue", "M1", ">=", "M6")), "M1",
+        "Theorem 2.1",
+        (("revenue", "M1", ">=", "M2"), ("revenue", "M1", ">=", "M5"), ("revenue", "M1", ">=", "M6")), "M1",
         f"{_IRONED}; that outputs do not fall in others' costs, the second half of validity, needs substitutes",
     ),
     Published(
@@ -223,7 +224,8 @@ PUBLISHED = (
     Published(
         "theorem_2_2",
         "M2 is valid, incentive compatible and individually rational, and achieves the highest welfare.",
-        "Theorem 2.2", (("welfare", "M2", ">=", "M1"), ("welfare", "M2", ">=", "M5"), ("welfare", "M2", ">=", "M6")), "M2",
+        "Theorem 2.2",
+        (("welfare", "M2", ">=", "M1"), ("welfare", "M2", ">=", "M5"), ("welfare", "M2", ">=", "M6")), "M2",
     ),
     Published("lemma_2_3", "The payment of M4 does not depend on the path of integration.", "Lemma 2.3", subject="M4"),
     Published(

@@ -22,7 +22,11 @@ def with_known_types(market: Market) -> Market | None:
     if last.kind != "direct" or last.arguments.get("information") == "known":
         return None
     informed = replace(last, arguments={"information": "known"})
-    return replace(market, contracts=tuple(informed if c is last else c for c in market.contracts))
+    contracts = tuple(informed if c is last else c for c in market.contracts)
+    if market.layer(last.provider).represents is None:
+        return replace(market, contracts=contracts)
+    goals = tuple(replace(o, goal="welfare") for o in market.objectives)  # who pays costs and no more wants them least
+    return replace(market, contracts=contracts, objectives=goals)
 
 
 def without_middle(market: Market) -> Market | None:

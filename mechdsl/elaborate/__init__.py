@@ -13,10 +13,11 @@ from types import MappingProxyType
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.names import RegimeNames
+from mechdsl.elaborate.outcomes import claim_mistakes, experiment_mistakes
 from mechdsl.elaborate.regime import RegimeBuilder
 from mechdsl.elaborate.tables import Override
 from mechdsl.elaborate.values import Folder
-from mechdsl.elaborate.whole import claim_mistakes, experiment_mistakes, repeated_names
+from mechdsl.elaborate.whole import repeated_names
 from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
 
@@ -59,9 +60,9 @@ def elaborate(
     known = tuple(name for name, _, _ in plans)
     statements = (*shared, *(s for _, _, body in plans for s in body))
     layers = tuple(s.target.name for s in statements if isinstance(s, tree.LayerStatement))
-    diagnostics += claim_mistakes(claims, known, layers)
+    diagnostics += claim_mistakes(claims, known, layers, markets.values())
     if markets:
-        diagnostics += experiment_mistakes(experiments, known, next(iter(markets.values())))
+        diagnostics += experiment_mistakes(experiments, known, layers, markets.values())
     errors = [d for d in diagnostics if d.severity == "error"]
     if errors:
         raise MechError(errors, source)

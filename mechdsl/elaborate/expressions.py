@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import FAMILIES
-from mechdsl.elaborate.wording import ELSEWHERE, NO_EXPRESSION, ROLES, here, other_letter, unbound
+from mechdsl.elaborate.wording import ELSEWHERE, INFINITY, NO_EXPRESSION, ROLES, here, other_letter, unbound
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.formula import (
     Entry,
@@ -197,7 +197,13 @@ class Resolver:
     def _unknown(self, name: str, node: tree.Node, known: tuple[str, ...]) -> None:
         what = self.names.elsewhere(name)
         message = f"unknown name '{name}'" if what is None else f"'{name}' is {what}, and no quantity"
-        self._error("M010", message, self.names.word(node, name), did_you_mean(name, known))
+        head, _, tail = name.rpartition("_")
+        hint = did_you_mean(name, known)
+        if head in known and tail:  # x_k, x_video
+            hint = f"An entry of '{head}' is written {head}[{tail}]. {hint[hint.find('Known') :]}"
+        elif name in INFINITY:
+            hint = "Infinity is written 'inf'."
+        self._error("M010", message, self.names.word(node, name), hint)
 
     def _letter_value(self, letter: Letter, node: tree.Node) -> sp.Expr:
         """A letter as a number, where its labels are consecutive numbers (`1..N`): the label."""
@@ -529,6 +535,12 @@ class Resolver:
     def _unknown_function(self, node: tree.Call) -> None:
         hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
         message = f"unknown function '{node.name}'"
+        kind = self.names.kind(node.name)
+        if kind is not None:
+            message = f"'{node.name}' is {ROLES.get(kind, kind)}, and no function"
+            words = [a.value for a in node.arguments if isinstance(a.value, tree.Name | tree.Number | tree.String)]
+            entry = f"{node.name}[{', '.join(map(label_text, words))}]" if words else self.names.as_declared(node.name)
+            hint = f"An entry stands in square brackets, {entry}; a product needs its sign."
         if node.name in FAMILIES and node.name not in ELSEWHERE:
             message = f"'{node.name}' is a distribution, and no function"
             hint = f"Draw a param from it, `param a ~ {node.name}(...)`, or a type, `type c[k] ~ {node.name}(...)`."

@@ -23,7 +23,7 @@ from mechdsl.distributions import FAMILIES, Distribution, DistributionError, Fam
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
 from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Folder, entry_text
-from mechdsl.elaborate.wording import here
+from mechdsl.elaborate.wording import LAWS, here
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Letter, Quantity, derivative, entries, letters_of, quantities, rename_letters
@@ -149,14 +149,21 @@ class Laws:
         call = node.distribution if isinstance(node, tree.Truncated) else node
         if not isinstance(call, tree.Call):
             hint = f"Known here: {', '.join(FAMILIES)}."
-            if isinstance(node, tree.Number | tree.Name | tree.Subscript):
+            word = node.name if isinstance(node, tree.Subscript) else node.id if isinstance(node, tree.Name) else ""
+            if word in FAMILIES:
+                given = ", ".join(FAMILIES[word].parameters) or "..."
+                hint = f"Its arguments stand in parentheses: {word}({given}), {FAMILIES[word].doc}."
+            elif isinstance(node, tree.Number | tree.Name | tree.Subscript):
                 hint = f"What is known for certain is point(v). {hint}"
             self._error("M012", "a distribution is expected here", node, hint)
             return None
         family = FAMILIES.get(call.name)
         if family is None:
             place = self.names.word(call, call.name)
-            self._error("M012", f"unknown distribution '{call.name}'", place, did_you_mean(call.name, FAMILIES))
+            hint = did_you_mean(call.name, FAMILIES)
+            if call.name in LAWS:
+                hint = f"Did you mean '{LAWS[call.name]}'? {hint[hint.find('Known') :]}"
+            self._error("M012", f"unknown distribution '{call.name}'", place, hint)
             return None
         ends: list[Array] = []
         if isinstance(node, tree.Truncated):

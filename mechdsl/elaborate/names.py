@@ -143,6 +143,10 @@ class RegimeNames:
         if name in self.set_statements:
             letters = " or ".join(letter for letter, of in self.letter_sets.items() if of == name)
             return f"It is an index set; write the letter that ranges over it: {letters}."
+        for found in self.sets_found.values():
+            letter = next((a for a, of in self.letter_sets.items() if found is not None and of == found.name), None)
+            if found is not None and letter is not None and name in found.labels:
+                return f"It is a label of {found.name}: declare for all, with [{letter}], and give values by label."
         return did_you_mean(name, self.letter_sets) if self.letter_sets else "Declare it: index k in domains = {a, b}."
 
     def letter(self, name: str) -> Letter | None:

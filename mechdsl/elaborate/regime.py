@@ -92,7 +92,8 @@ class RegimeBuilder:
         statement = declared.statement
         assert isinstance(statement, TARGETED)
         letters = self.names.letters(statement.target.letters) or ()
-        declarations[name] = Declaration(quantity, letters, statement.doc or "", statement.span)
+        values_in = self.names.index_valued(quantity)
+        declarations[name] = Declaration(quantity, letters, statement.doc or "", statement.span, values_in)
         if declared.kind == "param":
             self.names.tables.data(name)
 

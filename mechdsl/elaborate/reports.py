@@ -89,6 +89,10 @@ def _enter(
     place = names.place(quantity, given.labels, None)
     if place is None:
         return
+    if isinstance(given.value, str):
+        message = f"a report of '{given.name}' is a number, and '{given.value}' is given from outside the file"
+        names.error("M032", message, None, f"Write {'.'.join((given.name, *given.labels))}=0.5, say.")
+        return
     table = np.array(tables.get(quantity, np.full(quantity.shape, np.nan)))
     table[place] = given.value
     tables[quantity] = table

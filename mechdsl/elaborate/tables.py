@@ -34,11 +34,14 @@ __all__ = ["Override", "Stated", "Tables", "entry_name"]
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A value from outside the file (`--set d.video=5`, or a sweep's axis): replaces a param or one entry of it."""
+    """A value from outside the file (`--set d.video=5`, or a sweep's axis): replaces a param or one entry of it.
+
+    `value`: a number, or a label where the param takes labels for values (`--set home.1=text`).
+    """
 
     name: str
     labels: tuple[str, ...]
-    value: float
+    value: float | str
 
 
 @dataclass(slots=True)
@@ -106,16 +109,20 @@ class Tables:
         return reader.enter(override.value, place, table)
 
     def _override(self, table: Array, given: Override, stated: Stated) -> bool:
-        """Enter a value from outside; for a param that takes labels the number is the label."""
+        """Enter a value from outside; for a param that takes labels a number is the label of that name."""
         place = self.names.place(stated.quantity, given.labels, None)
         if place is None:
             return False
         stated.add(place, None)
         values_in = self.names.index_valued(stated.quantity)
         if values_in is None:
+            if isinstance(given.value, str):
+                message = f"'{given.name}' takes numbers, and is given '{given.value}' from outside the file"
+                self.names.error("M032", message, None, f"Write {'.'.join((given.name, *given.labels))}=1, say.")
+                return False
             table[place] = given.value
             return True
-        label = number_text(given.value)
+        label = given.value if isinstance(given.value, str) else number_text(given.value)
         if label not in values_in.labels:
             message = f"{values_in.name} has no label '{label}', which '{given.name}' is given from outside the file"
             self.names.error("M015", message, None, did_you_mean(label, values_in.labels))

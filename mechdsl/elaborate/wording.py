@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from mechdsl import syntax_tree as tree
 
-__all__ = ["ELSEWHERE", "NO_EXPRESSION", "ROLES", "here", "number_text", "other_letter", "unbound"]
+__all__ = ["ELSEWHERE", "INFINITY", "LAWS", "NO_EXPRESSION", "ROLES", "here", "number_text", "other_letter", "unbound"]
 
 ROLES: Mapping[str, str] = MappingProxyType(
     {
@@ -32,12 +32,36 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("ln", "log10", "log2"), "The natural logarithm is log(x); to base b it is log(x) / log(b)."),
         **dict.fromkeys(("E", "expectation", "expected"), "The mean of a private type is mean(c[k])."),
         **dict.fromkeys(("ifelse", "iif", "piecewise", "where"), "A choice of two values is if(condition, a, b)."),
+        **dict.fromkeys(("sigma", "Sum", "SUM", "total"), "A sum over an index is sum(k: x[k])."),
+        **dict.fromkeys(("sqr", "square"), "A square is x^2, a root sqrt(x)."),
+        **dict.fromkeys(("Max", "MAX", "maximum"), "The greater of two is max(a, b)."),
+        **dict.fromkeys(("Min", "MIN", "minimum"), "The lesser of two is min(a, b)."),
+        "dict": "A map by label is {video: 3, text: 4}.",
+        **dict.fromkeys(("list", "array", "vector", "c"), "A list of values is [3, 4]."),
+        "range": "A range of labels is 1..20.",
         "product": "A product over an index is prod(i: x[i]).",
         "csv": 'A file is all of a param\'s value: param table[k] = csv("table.csv"); then use table[k].',
         "noise": "It stands in a signal alone: signal s[i] = theta + noise(variance = 1 / e[i]).",
     }
 )
 """Functions of other languages, and of other places in this one: what to write instead."""
+
+INFINITY = ("infinity", "Infinity", "Inf", "INF", "oo", "infty")
+"""How others write `inf`."""
+
+LAWS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("U", "Uniform", "unif", "runif"), "uniform"),
+        **dict.fromkeys(("N", "Normal", "norm", "gaussian", "Gaussian", "rnorm"), "normal"),
+        **dict.fromkeys(("Exp", "exp", "expon"), "exponential"),
+        **dict.fromkeys(("logn", "LogNormal", "lognorm"), "lognormal"),
+        **dict.fromkeys(("Beta",), "beta"),
+        **dict.fromkeys(("triangle", "tri"), "triangular"),
+        **dict.fromkeys(("constant", "dirac", "degenerate", "known", "fixed"), "point"),
+        **dict.fromkeys(("discrete", "sample", "data", "histogram"), "empirical"),
+    }
+)
+"""Distributions as other languages call them."""
 
 NO_EXPRESSION: Mapping[type, tuple[str, str]] = MappingProxyType(
     {

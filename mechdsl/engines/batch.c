@@ -30,7 +30,7 @@ enum { OLD = 1, FAMILY = 10, BLOCK = 128 };
 
 static const real TINY = 1e-290, LONGEST = 30, PROXIMAL = 1e-9, CERTAIN = 20, NOISE = 1e-9, LAST = 1e-6, KEPT = 0.02,
                   STRIDE = 3, CENTRED = 0.5, EXACT = 1e-12, SOUND = 1e-9, LARGEST = 600, MARGIN = 0.05, INSIDE = 1e-3, SMALL = 1e-2;
-static const int FLIPS = 4, PATIENCE = 12, NEAR_STEPS = 15, STEPS = 60, PATH_STEPS = 300;
+static const int FLIPS = 4, PATIENCE = 12, NEAR_STEPS = 24, STEPS = 60, PATH_STEPS = 300;
 
 typedef struct {
     whole n, m, terms, linear, constants, families, slots, most_turns, most_factors, definitions, served;
@@ -52,10 +52,10 @@ typedef struct {
     /* by column */
     real *x, *inner, *width, *plus, *minus, *curved_more, *curved_less, *size, *column_error, *by_more, *by_less, *below,
         *above, *du, *memory, *x_old, *x_best, *x_path, *x_earlier, *other_plus, *other_minus, *scratch, *column_cost,
-        *log_weight, *inverse_exponent, *guess_x, *probe;
+        *log_weight, *inverse_exponent, *guess_x, *probe, *x_near;
     /* by row */
     real *multipliers, *more, *less, *slack, *price, *row_error, *row_more, *row_less, *give, *dv, *weight, *m_old,
-        *m_best, *m_path, *m_earlier, *slack_old, *slack_earlier, *row_cost, *needs, *constant, *start_price, *guess_m;
+        *m_best, *m_path, *m_earlier, *slack_old, *slack_earlier, *row_cost, *needs, *constant, *start_price, *guess_m, *m_near;
     flag *free, *logarithmic, *down, *high, *guess_free, *active, *flexible, *out, *guess_active;
     whole *doubts, *flips, *free_at, *active_at;
     real *B, *C, *S, *H_more, *H_less, *right;
@@ -70,7 +70,7 @@ static real smaller(real a, real b) { return a < b ? a : b; }
 static int room(const Layout *L, Work *w)
 {
     size_t n = L->n, m = L->m, J = L->instances + 1, S = L->separable ? m : n + m, H = L->separable ? 1 : n;
-    size_t reals = L->numbers + L->registers * BLOCK + J * (1 + L->slots + L->most_turns) + 27 * n + 22 * (m + 1) +
+    size_t reals = L->numbers + L->registers * BLOCK + J * (1 + L->slots + L->most_turns) + 28 * n + 23 * (m + 1) +
                    2 * n * m + S * S + 2 * H * H + S + 64;
     size_t wholes = 2 * m + 2 * n + m + 8, flags = 5 * n + 4 * m + 8;
     char *at = calloc(1, reals * sizeof(real) + wholes * sizeof(whole) + flags);
@@ -83,11 +83,11 @@ static int room(const Layout *L, Work *w)
     R(x, n); R(inner, n); R(width, n); R(plus, n); R(minus, n); R(curved_more, n); R(curved_less, n); R(size, n);
     R(column_error, n); R(by_more, n); R(by_less, n); R(below, n); R(above, n); R(du, n); R(memory, n); R(x_old, n);
     R(x_best, n); R(x_path, n); R(x_earlier, n); R(other_plus, n); R(other_minus, n); R(scratch, n); R(column_cost, n);
-    R(log_weight, n); R(inverse_exponent, n); R(guess_x, n); R(probe, n);
+    R(log_weight, n); R(inverse_exponent, n); R(guess_x, n); R(probe, n); R(x_near, n);
     R(multipliers, m); R(more, m); R(less, m); R(slack, m); R(price, m + 1); R(row_error, m); R(row_more, m);
     R(row_less, m); R(give, m); R(dv, m); R(weight, m); R(m_old, m); R(m_best, m); R(m_path, m); R(m_earlier, m);
     R(slack_old, m); R(slack_earlier, m); R(row_cost, m); R(needs, m); R(constant, m + 1); R(start_price, m);
-    R(guess_m, m);
+    R(guess_m, m); R(m_near, m);
     R(B, n * m); R(C, n * m); R(S, S * S); R(H_more, H * H); R(H_less, H * H); R(right, S);
     TAKE(doubts, m, whole); TAKE(flips, n + m, whole); TAKE(free_at, n, whole); TAKE(active_at, m, whole);
     TAKE(free, n, flag); TAKE(logarithmic, n, flag); TAKE(down, n, flag); TAKE(high, n, flag); TAKE(guess_free, n, flag);
@@ -754,21 +754,22 @@ static real settle(const Layout *L, Work *w, real *x, real *multipliers, flag *f
     }
     memset(w->flips, 0, (n + m) * sizeof(whole));
     real best = INFINITY;
-    int waited = 0;
+    int waited = 0, changed = 0;
     for (int count = 0; count <= steps; count++) {
         examine(L, w, x, multipliers, active);
         real error = residuals(L, w, x, multipliers, free, active, 0);
         int wrong = wrong_set(L, w, x, free, active);
         if (!wrong && error <= EXACT)
             return error;
+        changed = changed || wrong;
         if (!wrong && error < 0.9 * best) {
-            best = error, waited = 0;
+            best = error, waited = changed = 0;
             copy(w->x_best, x, n);
             for (whole j = 0; j < m; j++)
                 w->m_best[j] = active[j] ? multipliers[j] : 0;
         } else
             waited++;
-        if (waited > (best < NOISE ? 2 : PATIENCE) || !isfinite(error))
+        if (waited > (best < NOISE && !changed ? 2 : PATIENCE) || !isfinite(error))
             break;
         if (wrong && error < 1e-2)
             admit(L, w, x, multipliers, free, active);
@@ -962,8 +963,6 @@ static int nature(const Layout *L, Work *w)
 {
     whole n = L->n, m = L->m;
     real least = INFINITY, guess = 0;
-    if (L->powers)
-        power_law(L, w);
     for (whole k = 0; k < n; k++)
         w->column_cost[k] = -INFINITY;
     for (whole j = 0; j < m; j++) {
@@ -1187,7 +1186,7 @@ static void reach(const Layout *L, Work *w, real *low, real *high)
 }
 
 /* One problem, its numbers in V: the solution in x, multipliers. */
-static whole one(const Layout *L, Work *w)
+static whole one(const Layout *L, Work *w, int near)
 {
     for (whole k = 0; k < L->n; k++)
         if (w->V[L->at_lower + k] > w->V[L->at_upper + k])
@@ -1202,6 +1201,25 @@ static whole one(const Layout *L, Work *w)
             total += w->V[L->at_linear + L->cost_linear[p]];
         if (L->own[k] && total == 0)
             return SPECIAL;
+    }
+    if (L->powers)
+        power_law(L, w);
+    if (near) { /* from the last problem's solution */
+        copy(w->x, w->x_near, L->n);
+        copy(w->multipliers, w->m_near, L->m);
+        for (whole k = 0; k < L->n; k++) {
+            real lower = w->V[L->at_lower + k], upper = w->V[L->at_upper + k];
+            w->x[k] = smaller(larger(w->x[k], lower), upper);
+            w->free[k] = lower < w->x[k] && w->x[k] < upper;
+        }
+        for (whole j = 0; j < L->m; j++)
+            w->active[j] = w->multipliers[j] != 0 || !w->flexible[j];
+        if (settle(L, w, w->x, w->multipliers, w->free, w->active, NEAR_STEPS) <= SOUND) {
+            for (whole j = 0; j < L->m; j++)
+                if (!w->active[j])
+                    w->multipliers[j] = 0;
+            return CONVERGED;
+        }
     }
     whole status = nature(L, w);
     if (status != CONVERGED)
@@ -1226,20 +1244,26 @@ static whole one(const Layout *L, Work *w)
 }
 
 /* Problems one after the other: what open entries are multiplied by, (count, opens), to solutions, the boxes that hold
- * every optimum, and how each ended. Returns 0 where there was no room. */
+ * every optimum, and how each ended. Related problems start from the one before. Returns 0 where there was no room. */
 int mechdsl_solve(const Layout *L, const real *numbers, const whole *open_at, whole opens, const real *opened, whole count,
-                  real *x, real *multipliers, real *low, real *high, whole *status)
+                  whole related, real *x, real *multipliers, real *low, real *high, whole *status)
 {
     Work work, *w = &work;
     if (!room(L, w))
         return 0;
+    int near = 0;
     copy(w->V, numbers, L->numbers);
     for (whole p = 0; p < count; p++) {
         for (whole i = 0; i < opens; i++)
             w->V[open_at[i]] = numbers[open_at[i]];
         for (whole i = 0; i < opens; i++)
             w->V[open_at[i]] *= opened[p * opens + i];
-        status[p] = one(L, w);
+        status[p] = one(L, w, near);
+        near = related && status[p] == CONVERGED;
+        if (near) {
+            copy(w->x_near, w->x, L->n);
+            copy(w->m_near, w->multipliers, L->m);
+        }
         copy(x + p * L->n, w->x, L->n);
         copy(multipliers + p * L->m, w->multipliers, L->m);
         if (status[p] == CONVERGED)

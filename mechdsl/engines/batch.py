@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
-from mechdsl.engines.batch_machine import Loaded, machine_code
+from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
 from mechdsl.engines.optimum import Compiled, compile_optimum
-from mechdsl.engines.residuals import Residuals, judged_together
+from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.program import Optimum, Solution, Status
 
 __all__ = ["Batch", "BatchSolution", "compile_batch"]
 
-FEW = 32  # problems up to which one at a time is as soon done as the machine code is loaded
+FEW = 1000  # problems for which machine code that is not there yet is not waited for
 CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
@@ -83,11 +83,14 @@ class Batch:
         self._laid = laid if isinstance(laid, Batchable) else None
         self._ready: _Ready | None = None
 
-    def solve(self, parameters: Mapping[Quantity, Array], threads: int | None = None) -> BatchSolution:
+    def solve(
+        self, parameters: Mapping[Quantity, Array], *, related: bool = False, threads: int | None = None
+    ) -> BatchSolution:
         """The optima at N sets of values of the open parameters.
 
         Args:
             parameters: open quantity -> (N, *shape).
+            related: whether each problem is near to the one before, so that its solution is a good start.
             threads: at most; as many as there are cores if None. It changes how soon the answer comes, not what it is.
 
         Raises:
@@ -96,24 +99,25 @@ class Batch:
         given = self._checked(parameters)
         count = len(next(iter(given.values()))) if given else 1
         result = _Result(self, count)
-        ready = self._ready or (self._loaded() if count > FEW else None)
+        ready = self.loaded() if count > FEW or compiled() else None
         if ready is None:
             result.one_by_one(given, np.arange(count))
-            return result.solution(0, "one at a time")
+            return result.solution(count, "no batch")
         blocks = list(ready.blocks(count))
         workers = min(threads or _cores(), len(blocks))
         if workers == 1:
             for block in blocks:
-                ready.solve(given, block, result)
+                ready.solve(given, block, related, result)
         else:
             with ThreadPoolExecutor(workers) as pool:
-                for _ in pool.map(lambda block: ready.solve(given, block, result), blocks):
+                for _ in pool.map(lambda block: ready.solve(given, block, related, result), blocks):
                     pass
         lost = np.flatnonzero(~result.certified)
         result.one_by_one(given, lost)
         return result.solution(len(lost), "in one batch")
 
-    def _loaded(self) -> _Ready | None:
+    def loaded(self) -> _Ready | None:
+        """The machine code with this programme; None where it is solved one at a time."""
         if self._ready is None and self._laid is not None:
             library = machine_code()
             if library is None:
@@ -155,6 +159,8 @@ class _Result:
             if not all(np.isfinite(table).all() for table in given.values()):
                 continue
             found = self.engine.solve(given, start)
+            if found.status is not Status.OPTIMAL and start is not None:
+                found = self.engine.solve(given)  # a far neighbour may be a bad start
             if found.status is Status.OPTIMAL:
                 self.take(n, found)
                 start = found
@@ -179,6 +185,16 @@ class _Result:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """Points in the programme's names, with their residuals and gaps."""
+
+    point: Mapping[str, Array]
+    prices: Mapping[str, Array]
+    verdict: Verdicts
+    gap: Array
+
+
 class _Ready:
     """The machine code loaded with a programme, and the formulas that judge it."""
 
@@ -188,7 +204,6 @@ class _Ready:
         self.program = machine.program
         self.code = Loaded(laid.layout, laid.numbers, laid.open_at, library)
         self.residuals = Residuals(machine.program, draws=True)
-        self.sense = 1.0 if self.program.sense == "minimize" else -1.0
         terms = len(laid.numbers)
         self.size = int(min(max(_BLOCK_ENTRIES // max(1, terms), 16), _BLOCK_MOST))
 
@@ -196,13 +211,37 @@ class _Ready:
         for start in range(0, count, self.size):
             yield slice(start, min(start + self.size, count))
 
-    def solve(self, parameters: Mapping[Quantity, Array], block: slice, result: _Result) -> None:
+    def solve(self, parameters: Mapping[Quantity, Array], block: slice, related: bool, result: _Result) -> None:
         """Solve and judge one block."""
         given = {q: table[block] for q, table in parameters.items()}
         count = block.stop - block.start
         opened = self.laid.opened(given, count)
-        x, multipliers, low, high, status = self.code.solve(opened)
-        found = (status == 0) & np.isfinite(opened).all(axis=1)
+        x, multipliers, low, high, status = self.code.solve(opened, related)
+        judged = self.judged(given, x, multipliers, low, high)
+        verdict = judged.verdict
+        good = (status == 0) & np.isfinite(opened).all(axis=1) & (judged.gap <= CERTIFIED)
+        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
+            good &= figures <= CERTIFIED  # NaN fails
+        for kept, new in ((result.values, judged.point), (result.multipliers, judged.prices)):
+            for name, value in new.items():
+                kept[name][block][good] = value[good]
+        for name in result.residuals:
+            result.residuals[name][block][good] = getattr(verdict, name)[good]
+        result.objective[block][good] = verdict.objective[good]
+        result.gap[block][good] = judged.gap[good]
+        result.certified[block] = good
+
+    def judged(self, given: Mapping[Quantity, Array], x: Array, multipliers: Array, low: Array, high: Array) -> _Judged:
+        """Points with their residuals and duality gaps (`gap.duality_gap`).
+
+        Args:
+            given: values of the open parameters.
+            x: (N, columns).
+            multipliers: (N, rows).
+            low: (N, columns) lower ends of a box that holds every optimum.
+            high: (N, columns) its upper ends.
+        """
+        count = len(x)
         point, highs, lows = (self._by_variable(table) for table in (x, high, low))
         prices = self._by_constraint(multipliers)
         with np.errstate(all="ignore"):
@@ -214,18 +253,7 @@ class _Ready:
                 gain += ends.reshape(count, -1).sum(axis=1)
             size = np.abs(verdict.objective)
             gap = np.where(size > 0, np.maximum(gain, 0.0) / size, np.where(gain <= 0, 0.0, np.inf))
-        good = found & (gap <= CERTIFIED)
-        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
-            good &= figures <= CERTIFIED  # NaN fails
-        for name, value in point.items():
-            result.values[name][block][good] = value[good]
-        for name, value in prices.items():
-            result.multipliers[name][block][good] = value[good]
-        for name in result.residuals:
-            result.residuals[name][block][good] = getattr(verdict, name)[good]
-        result.objective[block][good] = verdict.objective[good]
-        result.gap[block][good] = gap[good]
-        result.certified[block] = good
+        return _Judged(point, prices, verdict, gap)
 
     def _by_variable(self, columns: Array) -> dict[str, Array]:
         return {

@@ -24,29 +24,41 @@ import numpy as np
 from mechdsl.engines.batch_layout import Layout, Whole
 from mechdsl.evaluate import Array
 
-__all__ = ["Loaded", "machine_code"]
+__all__ = ["Loaded", "compiled", "machine_code"]
 
 SOURCE = Path(__file__).with_name("batch.c")
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
 LIBRARIES = (("-lmvec", "-lm"), ("-lm",))  # the first that links
 
 
+def compiled() -> bool:
+    """Whether the library is at hand, so that nothing has to be waited for."""
+    return _found() is not None
+
+
 @functools.cache
 def machine_code() -> Any:
     """The library, or None where there is neither one at hand nor a compiler to make it."""
-    key = hashlib.sha256(SOURCE.read_bytes() + " ".join((*FLAGS, platform.machine())).encode()).hexdigest()[:20]
-    name = f"batch-{key}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
-    for folder in (SOURCE.parent, *_caches()):
-        if (folder / name).is_file():
-            return _opened(folder / name)
+    found = _found()
+    if found is not None:
+        return _opened(found)
     compiler = os.environ.get("CC", "").split() or [c for c in ("cc", "gcc", "clang") if shutil.which(c)][:1]
-    if not compiler:
-        return None
-    for folder in _caches():
-        made = _compiled(compiler, folder, name)
+    for folder in _caches() if compiler else ():
+        made = _compiled(compiler, folder, _name())
         if made is not None:
             return _opened(made)
     return None
+
+
+def _found() -> Path | None:
+    return next((path for folder in (SOURCE.parent, *_caches()) if (path := folder / _name()).is_file()), None)
+
+
+@functools.cache
+def _name() -> str:
+    """Of the library: another source, other flags or another machine make another one."""
+    key = hashlib.sha256(SOURCE.read_bytes() + " ".join((*FLAGS, platform.machine())).encode()).hexdigest()[:20]
+    return f"batch-{key}{sysconfig.get_config_var('SHLIB_SUFFIX') or '.so'}"
 
 
 def _caches() -> tuple[Path, ...]:
@@ -87,11 +99,12 @@ class Loaded:
         self.columns, self.rows, self.opens = layout.n, layout.m, len(open_at)
         self._library = library
 
-    def solve(self, opened: Array) -> tuple[Array, Array, Array, Array, Whole]:
+    def solve(self, opened: Array, related: bool) -> tuple[Array, Array, Array, Array, Whole]:
         """Solutions, multipliers, boxes that hold every optimum, and how each ended (0: found).
 
         Args:
             opened: (N, P) what the open entries of the numbers are multiplied by.
+            related: whether each problem is near to the one before.
         """
         _, numbers, open_at = self._kept
         opened = np.ascontiguousarray(opened, dtype=np.float64)
@@ -103,10 +116,10 @@ class Loaded:
         def at(table: Any) -> ctypes.c_void_p:
             return ctypes.c_void_p(table.ctypes.data)
 
-        done = self._library.mechdsl_solve(
-            at(self._words), at(numbers), at(open_at), ctypes.c_int64(self.opens), at(opened), ctypes.c_int64(count),
-            at(x), at(multipliers), at(low), at(high), at(status),
-        )  # fmt: skip
+        opens, problems, near = (ctypes.c_int64(number) for number in (self.opens, count, related))
+        tables = (at(table) for table in (x, multipliers, low, high, status))
+        given = (at(self._words), at(numbers), at(open_at), opens, at(opened), problems, near)
+        done = self._library.mechdsl_solve(*given, *tables)
         if not done:
             raise MemoryError
         return x, multipliers, low, high, status

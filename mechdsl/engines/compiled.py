@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mechdsl.errors import InternalError, UsageError
-from mechdsl.program import Equilibrium, Optimum, Program, Stages
+from mechdsl.program import Equilibrium, Menu, Optimum, Program, Stages
 
 __all__ = ["compiled"]
 
@@ -35,4 +35,9 @@ def compiled(program: Program, method: str | None = None) -> Any:
         from mechdsl.engines.stages import compile_stages
 
         return compile_stages(program)
+    if isinstance(program, Menu):
+        from mechdsl.engines.menu import CompiledMenu
+        from mechdsl.engines.optimum import compile_optimum
+
+        return CompiledMenu(program, compile_optimum(program.items))
     raise InternalError(f"no engine solves a {type(program).__name__}")

@@ -30,8 +30,10 @@ __all__ = ["METHODS", "Game", "compile_game"]
 
 TOLERANCE = 1e-8  # regret relative to the largest payoff, up to which a profile is an equilibrium
 METHODS = ("conditions", "mirror")
-EVERY_SET = 8  # distinct players up to which every set of adopters is looked at
-CLOSE = 6  # players around each threshold among whom adopters are chosen freely, beyond that
+EVERY_SET = 256  # sets of adopters up to which all are looked at; beyond, those near a threshold
+CLOSE = 6  # players around it among whom adopters are chosen freely
+PROMISING = 4  # thresholds about which that is done
+COUNTS = 41  # numbers of adopters up to which each is looked at, the weakest adopting
 
 
 def compile_game(program: Equilibrium, method: str | None = None) -> Game:
@@ -98,7 +100,7 @@ class Game:
             return Status.UNBOUNDED, message, (), None, False, ""
         kept.sort(key=lambda p: (float(p.adopters.sum()), -float(sum(np.sum(v) for v in p.values.values()))))
         unique = bool(self.program.aggregate and self.program.aggregate.unique and self.program.option is None)
-        sets = " over sets of adopters" if self.program.option is not None else ""
+        sets = self._searched_sets()
         searched = f"{looked} candidate{'s' if looked != 1 else ''}{sets} looked at"
         if kept:
             count = "One equilibrium" if len(kept) == 1 else f"{len(kept)} equilibria"
@@ -115,6 +117,12 @@ class Game:
         message = f"No equilibrium was found: in the best of the profiles looked at, a player still gains {regret:.6g}."
         return Status.NO_EQUILIBRIUM, message, (), nearest, False, searched
 
+    def _searched_sets(self) -> str:
+        if self.program.option is None:
+            return ""
+        whole = np.prod([len(k) + 1.0 for k in self._strength()[1]]) <= EVERY_SET
+        return ", every set of adopters among them," if whole else ", sets of adopters near a threshold in cost,"
+
     def tolerance(self, profile: Profile) -> float:
         """Largest gain that counts as none: relative to the largest payoff."""
         return TOLERANCE * max(1e-300, float(np.max(np.abs(profile.payoffs))), self.stakes(profile))
@@ -126,13 +134,30 @@ class Game:
     # ------------------------------------------------------------------------------------------------- candidates
 
     def _candidates(self) -> Iterator[tuple[Profile, bool]]:
-        nobody: Mask = np.zeros(self.players, dtype=np.bool_)
-        for adopters in self._sets() if self.program.option is not None else (nobody,):
-            for values, way in self._among(adopters):
-                found, bounded = gains(self.program, values, adopters)
-                gets = payoffs(self.program, values, adopters)
-                if np.isfinite(gets).all() and np.isfinite(found).all():
-                    yield Profile(values, adopters, gets, found, way), bounded
+        """Profiles worth a look, each with what anyone could gain in it; and whether payoffs have maxima."""
+        if self.program.option is None:
+            yield from self._profiles(np.zeros(self.players, dtype=np.bool_))
+            return
+        order, kinds = self._strength()
+        if np.prod([len(k) + 1.0 for k in kinds]) <= EVERY_SET:
+            for taken in self._every_set(kinds):
+                yield from self._profiles(taken)
+            return
+        near: dict[int, float] = {}
+        for count in self._counts():
+            for profile, bounded in self._profiles(self._weakest(order, count)):
+                near[count] = min(near.get(count, np.inf), profile.regret / max(1e-300, np.abs(profile.payoffs).max()))
+                yield profile, bounded
+        for count in sorted(near, key=lambda m: near[m])[:PROMISING]:
+            for taken in self._about(order, count):
+                yield from self._profiles(taken)
+
+    def _profiles(self, adopters: Mask) -> Iterator[tuple[Profile, bool]]:
+        for values, way in self._among(adopters):
+            found, bounded = gains(self.program, values, adopters)
+            gets = payoffs(self.program, values, adopters)
+            if np.isfinite(gets).all() and np.isfinite(found).all():
+                yield Profile(values, adopters, gets, found, way), bounded
 
     def _among(self, adopters: Mask) -> Iterator[tuple[Mapping[str, Array], str]]:
         """Profiles that meet the first-order conditions of those who do not take the option."""
@@ -151,30 +176,46 @@ class Game:
             least = {v.name: np.array(evaluate(v.lower, program.data, v.letters)) for v in program.variables}
             yield least, "everyone at the least"
 
-    def _sets(self) -> Iterator[Mask]:
-        """Sets of adopters: all of them up to equal players where there are few, else those near a threshold."""
-        order, kinds = self._strength()
+    def _every_set(self, kinds: list[list[int]]) -> Iterator[Mask]:
+        """All sets of adopters, up to the exchange of equals."""
+        for counts in itertools.product(*(range(len(kind) + 1) for kind in kinds)):
+            taken = np.zeros(self.players, dtype=np.bool_)
+            for kind, count in zip(kinds, counts, strict=True):
+                taken[kind[len(kind) - count :]] = True
+            yield taken
+
+    def _counts(self) -> Iterator[int]:
+        """Numbers of adopters: all of them, or first a coarse net and then what lies about its best mesh."""
         n = self.players
-        seen: set[bytes] = set()
-        if len(kinds) <= EVERY_SET and np.prod([len(k) + 1 for k in kinds]) <= 2**EVERY_SET:
-            for counts in itertools.product(*(range(len(kind) + 1) for kind in kinds)):
-                taken = np.zeros(n, dtype=bool)
-                for kind, count in zip(kinds, counts, strict=True):
-                    taken[kind[len(kind) - count :]] = True
-                yield taken
+        if n <= COUNTS:
+            yield from range(n + 1)
             return
-        for threshold in range(n + 1):  # from nobody to everybody, the weakest first
-            sure = order[: max(0, n - threshold - CLOSE // 2)]
-            weak = order[min(n, n - threshold + CLOSE // 2) :]
-            free = [i for i in order if i not in set(sure) | set(weak)]
-            wanted = threshold - len(weak)
-            for some in itertools.combinations(free, wanted) if 0 <= wanted <= len(free) else ():
-                taken = np.zeros(n, dtype=bool)
-                taken[list(weak)] = True
-                taken[list(some)] = True
-                if taken.tobytes() not in seen:
-                    seen.add(taken.tobytes())
-                    yield taken
+        net = sorted({round(m) for m in np.linspace(0, n, COUNTS)})
+        regrets = {m: self._quick(m) for m in net}
+        best = min(net, key=lambda m: regrets[m])
+        step = n // (COUNTS - 1) + 1
+        yield from range(max(0, best - step), min(n, best + step) + 1)
+
+    def _quick(self, count: int) -> float:
+        order, _ = self._strength()
+        return min((p.regret for p, _ in self._profiles(self._weakest(order, count))), default=np.inf)
+
+    def _weakest(self, order: list[int], count: int) -> Mask:
+        taken = np.zeros(self.players, dtype=np.bool_)
+        taken[order[self.players - count :]] = True
+        return taken
+
+    def _about(self, order: list[int], count: int) -> Iterator[Mask]:
+        """Sets of `count` adopters that differ from the weakest ones among the players close to the threshold."""
+        first = max(0, self.players - count - CLOSE // 2)
+        window = order[first : self.players - count + CLOSE // 2]
+        beyond = order[self.players - count + CLOSE // 2 :]
+        for some in itertools.combinations(window, count - len(beyond)):
+            taken = np.zeros(self.players, dtype=np.bool_)
+            taken[beyond] = True
+            taken[list(some)] = True
+            if not np.array_equal(taken, self._weakest(order, count)):
+                yield taken
 
     def _strength(self) -> tuple[list[int], list[list[int]]]:
         """Players from the one with the lowest marginal cost up, and groups of equals in that order."""

@@ -15,7 +15,7 @@ import sympy as sp
 
 from mechdsl.evaluate import Array
 from mechdsl.formula import Letter, Quantity
-from mechdsl.program import Equilibrium, Optimum, Program, Stages, given, optima
+from mechdsl.program import Equilibrium, Menu, Optimum, Program, Stages, given, optima
 from mechdsl.report.json_report import labelled
 
 __all__ = ["nl_text", "program_object", "pyomo_text"]
@@ -24,17 +24,20 @@ __all__ = ["nl_text", "program_object", "pyomo_text"]
 def pyomo_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
     """The Pyomo model as a Python text: it defines `model`, and solves it when it is run as a program.
 
-    Of stages it is the first: the later ones take its answer. Of a game it is everyone's first-order conditions.
+    Of stages it is the first: the later ones take its answer. Of a game it is everyone's first-order conditions, of a
+    menu one item, at weights.
     """
     from mechdsl.engines.pyomo_model import pyomo_script
 
     first = _first(program)
     head = f"# The first of {len(program.stages)} stages: {first.name}.\n" if isinstance(program, Stages) else ""
+    if isinstance(program, Menu):
+        head = "# One item of a menu: the one of least cost at these weights.\n"
     return head + pyomo_script(first, given(first, parameters, {}))
 
 
 def nl_text(program: Program, parameters: Mapping[Quantity, Array]) -> str:
-    """The programme (of stages: the first) as an AMPL `.nl` file (text form), for any solver that reads those."""
+    """The programme (of stages: the first; of a menu: an item) as an AMPL `.nl` file (text form)."""
     from mechdsl.engines.pyomo_model import write_nl
 
     first = _first(program)
@@ -51,6 +54,10 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
     """
     if isinstance(program, Stages):
         return {"stages": [{"name": stage.name, **program_object(stage, parameters)} for stage in program.stages]}
+    if isinstance(program, Menu):
+        laws = [str(law) for law in program.laws]
+        head = {"menu": True, "outputs": _formula(program.outputs), "laws": laws, "fixed": program.fixed}
+        return head | {"item": program_object(program.items, parameters)}
     program = _first(program)
     return {
         "sense": program.sense,
@@ -78,7 +85,11 @@ def program_object(program: Program, parameters: Mapping[Quantity, Array]) -> di
 
 
 def _first(program: Program) -> Optimum:
-    """What a solver for optima is given: the programme, its first stage, or a game's first-order conditions."""
+    """What a solver for optima is given: the programme, its first stage, a game's first-order conditions, or one
+    item of a menu.
+    """
+    if isinstance(program, Menu):
+        return program.items
     return program.conditions if isinstance(program, Equilibrium) else optima(program)[0]
 
 

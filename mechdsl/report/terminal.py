@@ -24,7 +24,7 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.outcome import Certificate, Check, Outcome
-from mechdsl.program import Constraint, Status
+from mechdsl.program import Constraint
 from mechdsl.theory.virtual_cost import virtual_cost_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def regime(run: Run, view: View) -> RenderableType:
         return Group(*parts)
     structure = run.match.structure
     parts.append(_line(f"structure {structure.name}: {structure.title} (taken for {run.match.why})"))
-    if outcome.status is not Status.OPTIMAL:
+    if not outcome.status.found:
         parts.append(Text(f"{outcome.status.word}: {outcome.message}", style=_BAD))
     if outcome.report_is_mean:
         parts.append(_line("no report is stated: every type stands at its mean"))
@@ -383,7 +383,7 @@ def _verdict(run: Run) -> Text:
     if run.outcome is None:
         return Text("no structure handles it", style=_BAD)
     if run.certificate is None:
-        return Text(run.outcome.status.word, style=_BAD if run.outcome.status is not Status.OPTIMAL else "")
+        return Text(run.outcome.status.word, style="" if run.outcome.status.found else _BAD)
     return Text("certified", style=_GOOD) if run.certificate.passed else Text("NOT CERTIFIED", style=_BAD)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from lark import Token
 
-from mechdsl.syntax.grammar import Grammar
+from mechdsl.syntax.grammar import END, Grammar
 
 __all__ = ["WORDS", "Landmarks"]
 
 WORDS = frozenset({"NAME", "AGGREGATE"})
 """The terminals of tokens that may be keywords."""
 
+_AROUND = 60  # tokens on either side
 _MAY_END = {"NAME", "NUMBER", "STRING", "PATH", "RPAR", "RSQB", "RBRACE", "LBRACE"}
 
 
@@ -39,6 +40,15 @@ class Landmarks:
     def first_on_line(self, i: int) -> bool:
         """Whether token `i` is the first on its line."""
         return i == 0 or self._tokens[i - 1].line != self._tokens[i].line
+
+    def line(self, i: int) -> tuple[Token, ...]:
+        """The tokens on the line of token `i`; of a long line those around it."""
+        first = last = i
+        while first > max(0, i - _AROUND) and self._tokens[first - 1].line == self._tokens[i].line:
+            first -= 1
+        while last + 1 < min(len(self._tokens), i + _AROUND) and self._tokens[last + 1].line == self._tokens[i].line:
+            last += 1
+        return tuple(token for token in self._tokens[first : last + 1] if token.type != END)
 
     def opens_statement(self, i: int) -> bool:
         """Whether token `i` and the one after it look like the start of a statement, of any body."""

@@ -16,6 +16,7 @@ from lark import Token
 
 from mechdsl.errors import Diagnostic, Span
 from mechdsl.syntax.grammar import BODIES, END, Grammar
+from mechdsl.syntax.habits import STRANGERS, SYNONYMS, habit, stranger
 from mechdsl.syntax.scan import token_span
 
 __all__ = [
@@ -98,24 +99,6 @@ _CLOSER = MappingProxyType({"(": ")", "[": "]", "{": "}"})
 _OPENED = {")", "]", "}"}
 _SHOWN = 40
 
-# Two signs side by side that another language means something by.
-_SLIPS = MappingProxyType(
-    {
-        "**": "A power is written '^'.",
-        "//": "A comment starts with '#'.",
-        "/*": "A comment starts with '#' and ends with its line.",
-        "&&": "Conditions are joined by 'and'.",
-        "<-": "A value is given with '=', an arrow is '->'.",
-        "=>": "An arrow is written '->'; at least is '>='.",
-        "=<": "At most is written '<='.",
-        "><": "Unequal is written '!='.",
-        "<>": "Unequal is written '!='.",
-        ":=": "A value is given with '='.",
-        "==": "A value is given with a single '='.",
-        "...": "A range has two full stops, '1..20'.",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -124,7 +107,8 @@ class Scene:
     Args:
         token: what cannot stand there.
         before: the last token taken, if any.
-        after: the next one in the text, if any.
+        line: all tokens of its line.
+        inside: the innermost bracket that is open in its statement, after the token before it.
         keyword: of the statement it stands in, empty at its start; for a piece of the command line, `:` and its name.
         body: what holds the statement: `file`, `regime`, `layer`, `experiment`.
         expected: the terminals that could have stood there.
@@ -134,7 +118,8 @@ class Scene:
     grammar: Grammar
     token: Token
     before: Token | None
-    after: Token | None
+    line: tuple[Token, ...]
+    inside: tuple[Token, Token] | None
     keyword: str
     body: str
     expected: frozenset[str]
@@ -147,9 +132,19 @@ def too_deep(place: Span, limit: int) -> Diagnostic:
     return Diagnostic("M002", message, place, "Name a part of it by a 'let', or write 'sum(i: ...)'.")
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was meant to be, if one is near; the judgement is `did_you_mean`'s."""
+def nearest(word: str, known: Iterable[str], *, elsewhere: bool = False) -> str | None:
+    """The known word that `word` was meant to be, if one is near; the judgement is `did_you_mean`'s.
+
+    Args:
+        word: as it was written.
+        known: the words that could stand there.
+        elsewhere: other languages' words count too.
+    """
     names = sorted(known)
+    if elsewhere and SYNONYMS.get(word.lower()) in names:
+        return SYNONYMS[word.lower()]
+    if elsewhere and word.lower() in STRANGERS:
+        return None
     exact = [name for name in names if name == word.lower()]
     return next(iter(exact or difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
 
@@ -231,7 +226,7 @@ def unknown(scene: Scene) -> Diagnostic:
     known = scene.grammar.statements[scene.body]
     place = "" if scene.body == "file" else f" in {_a(scene.body)}"
     near = nearest(scene.token, known)
-    hint = f"Did you mean '{near}'? {_keywords(scene)}" if near else _keywords(scene)
+    hint = stranger(scene) or (f"Did you mean '{near}'? {_keywords(scene)}" if near else _keywords(scene))
     return Diagnostic("M007", f"no statement{place} starts with '{_cut(scene.token)}'", token_span(scene.token), hint)
 
 
@@ -243,7 +238,8 @@ def misplaced(scene: Scene) -> Diagnostic:
     hint = f"It belongs {_listed(homes)}: '{FORMS[scene.token]}'."
     if scene.token == "set" and scene.body == "file":
         hint = (
-            "It overrides a param in the body of a regime; at the top of the file, give the 'param' itself its value."
+            "It overrides a param in the body of a regime; at the top of the file, give the 'param' itself its value. "
+            "A set of labels is declared so: 'index k in domains = {video, text}'."
         )
     return Diagnostic("M009", message, token_span(scene.token), hint)
 
@@ -294,9 +290,9 @@ def _remedy(scene: Scene) -> str:
     """The slip that the place suggests, or else how the statement is written."""
     token, before = scene.token, scene.before
     expected = _possible(scene)
-    slips = [_SLIPS.get(pair) for pair in (_adjacent(before, token), _adjacent(token, scene.after), token) if pair]
-    if slip := next(filter(None, slips), None):
-        return slip
+    known = habit(scene, expected)
+    if known is not None:
+        return known
     if token == "=" and "==" in expected:
         return "A comparison is written '=='."
     if token in _COMPARISONS and "and" in expected and not expected & _COMPARISONS:
@@ -316,13 +312,6 @@ def _remedy(scene: Scene) -> str:
         if before.type in _OPERAND_ENDS and token.type in _OPERAND_STARTS and "*" in expected:
             return f"A product needs its sign: '* {_cut(token)}'."
     return _form(scene)
-
-
-def _adjacent(first: Token | None, second: Token | None) -> str:
-    """Two signs that touch, as one."""
-    if first is None or second is None or first.end_pos != second.start_pos:
-        return ""
-    return f"{first}{second}"
 
 
 def _form(scene: Scene) -> str:

@@ -190,9 +190,11 @@ class _Reader:
     def _scene(self, i: int) -> Scene:
         keyword = self._current.keyword if self._current is not None else ""
         before = self._tokens[i - 1] if i else None
-        after = self._tokens[i + 1] if i + 1 < len(self._tokens) else None
         statement = self._marks.opens_statement(i)
-        return Scene(self._grammar, self._tokens[i], before, after, keyword, self._body, self._expected(), statement)
+        opened = self._current.opened[-1] if self._current is not None and self._current.opened else 0
+        inside = (self._tokens[opened - 1], self._tokens[opened]) if opened else None
+        expected, line = self._expected(), self._marks.line(i)
+        return Scene(self._grammar, self._tokens[i], before, line, inside, keyword, self._body, expected, statement)
 
     # --------------------------------------------------------------------------------------------------------- recovery
 
@@ -347,7 +349,8 @@ class _Reader:
             return None
         expected = self._expected()
         words = [word for word, terminal in self._grammar.keywords.items() if terminal in expected]
-        near = mistakes.nearest(token.value, words)
+        leads = self._marks.first_on_line(i) or self._tokens[i - 1] in ("{", ":")
+        near = mistakes.nearest(token.value, words, elsewhere=leads)
         opens = near in self._marks.statements
         if near is not None and opens and not self._marks.plausible(i, near):
             near = None

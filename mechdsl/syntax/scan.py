@@ -40,6 +40,8 @@ _EXPONENT = re.compile(r"[eE][+-]?0*([0-9]*)$")
 _LETTERS = re.compile(r"\w{1,20}")
 _LINE_END = re.compile(r"[\r\n]|\Z")
 _QUOTED = re.compile("[“„«‟″][^“”«»″\r\n]{0,200}[”“»″]|[‘‚'`][^‘’'`\r\n]{0,200}[’‘'`]")
+_COMMENT = re.compile(r"//[^\r\n]*|/\*(?:[^*]|\*(?!/)){0,20000}(?:\*/)?|%[^\r\n]*")  # as other languages have it
+_OPERAND_END = re.compile(r"[\w)\]]")
 _WORDS = {"NAME", "PATH", "AGGREGATE"}
 
 # Never welcome, not even in a string or a comment: control characters, line breaks that editors do not count, marks
@@ -131,11 +133,12 @@ def scan(text: str, grammar: Grammar) -> Scan:
             comments.append(token)
             mistakes += _forbidden(token)
         elif token.type == "UNKNOWN":
-            if len(token) > 1 or token == '"':  # meant as a string
+            if (len(token) > 1 and token[0] not in "/%") or token == '"':  # meant as a string
                 tokens.append(token.update(type="STRING"))
             unknown.append(token.line or 0)
             if unknown[-_MANY_ON_A_LINE - 1 : -1].count(unknown[-1]) < _MANY_ON_A_LINE:
-                mistakes.append(_open_string(token) if token.startswith('"') else _unknown(token))
+                heading = token == "." and bool(tokens) and tokens[-1].value.lower() == "s.t"
+                mistakes.append(_open_string(token) if token.startswith('"') else _unknown(token, heading))
         elif token.type == END and tokens:
             # What is missing at the end is missed after the last token, not after the last comment.
             tokens.append(Token.new_borrow_pos(END, "", tokens[-1]))
@@ -160,13 +163,19 @@ def _pieces(text: str, grammar: Grammar) -> Iterator[Token]:
         match = grammar.lexeme.match(text, position)
         kind = (match and match.lastgroup) or "UNKNOWN"
         end = match.end() if match else _unknown_end(text, position)
+        foreign = _COMMENT.match(text, position) if text[position] in "/%" else None
+        if foreign and not (foreign[0].startswith("%") and _OPERAND_END.match(text, position - 1)):
+            kind, after = "UNKNOWN", foreign.end()
+            end = position + len(foreign[0].splitlines()[0])  # no token crosses a line
+        else:
+            after = end
         if kind != "SPACE":
             while line < len(starts) - 1 and starts[line] <= position:
                 line += 1
             column = position - starts[line - 1] + 1
             width = end - position
             yield Token(kind, text[position:end], position, line, column, line, column + width, end)
-        position = end
+        position = after
     last = max(1, len(starts) - 1)
     column = len(text) - starts[last - 1] + 1
     yield Token(END, "", len(text), last, column, last, column, len(text))
@@ -261,10 +270,18 @@ def _odd_letters(token: Token) -> Iterator[Diagnostic]:
         )
 
 
-def _unknown(token: Token) -> Diagnostic:
+def _unknown(token: Token, heading: bool = False) -> Diagnostic:
     """A character that means nothing; one that looks like a sign of the language says which."""
     first = token[0]
-    hint = _REMEDIES.get(first)
+    sign = next((sign for sign in ("//", "/*", "%") if token.startswith(sign) and len(token) > 1), None)
+    if sign is not None:
+        whole = token_span(token)
+        place = Span(
+            whole.start, whole.start + len(sign), whole.line, whole.column, whole.line, whole.column + len(sign)
+        )
+        ends = " and ends with its line" if sign == "/*" else ""
+        return Diagnostic("M003", f"a comment does not start with '{sign}'", place, f"It starts with '#'{ends}.")
+    hint = "Each requirement stands by itself: 'demand[k]: x[k] >= d[k]'." if heading else _REMEDIES.get(first)
     if hint is None:
         visible = first.isprintable() and not first.isspace() and unicodedata.category(first) != "Cf"
         hint = "It means nothing here: delete it." if visible else "Delete it; it may not be visible in your editor."

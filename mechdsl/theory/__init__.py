@@ -6,6 +6,7 @@ A structure takes what it needs from here: `from mechdsl import theory`, then `t
 from mechdsl.theory.change_of_variables import change_of_variables_step, transformed_demand_step
 from mechdsl.theory.conditions import kkt_step, participation_step, truthtelling_step
 from mechdsl.theory.contest import CONTEST_WORDS, contest_game, contest_misfit, contest_parameters
+from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
@@ -31,7 +32,13 @@ from mechdsl.theory.efforts import (
     unsolved,
 )
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
-from mechdsl.theory.expectations import direct_expected, presigned_expected, sampled_expected, union_expected
+from mechdsl.theory.expectations import (
+    direct_expected,
+    menu_expected,
+    presigned_expected,
+    sampled_expected,
+    union_expected,
+)
 from mechdsl.theory.intermediary import (
     chain_of,
     intermediary_misfit,
@@ -66,14 +73,19 @@ from mechdsl.theory.union import (
     union_payment_step,
     union_truthtelling_step,
 )
+from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
+from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
 __all__ = [
+    "CONTEST_CLAIMS",
     "CONTEST_WORDS",
     "DIRECT_WORDS",
     "PRESIGNED_WORDS",
     "bargaining_check",
     "batch_of",
+    "best_offer",
     "best_response_step",
     "budget_check",
     "chain_of",
@@ -108,6 +120,10 @@ __all__ = [
     "leader_objective",
     "linear_outcome",
     "linear_steps",
+    "menu_checks",
+    "menu_expected",
+    "menu_outcome",
+    "menu_program",
     "participation_step",
     "parties",
     "payment_steps",
@@ -140,6 +156,8 @@ __all__ = [
     "truthtelling_step",
     "union_checks",
     "union_expected",
+    "union_menu_misfit",
+    "union_menu_steps",
     "union_misfit",
     "union_outcome",
     "union_participation_step",

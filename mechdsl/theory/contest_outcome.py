@@ -21,6 +21,7 @@ from mechdsl.theory.contest import Contest, attention, contest
 __all__ = ["contest_checks", "contest_outcome", "equilibria"]
 
 REGRET_TOLERANCE = 1e-7
+SHOWN = 6  # equilibria told of in the notes; the JSON has all
 AFRESH = 24  # players up to which every best reply is solved again, one evaluation of the stated payoffs at a time
 
 
@@ -52,6 +53,7 @@ def contest_outcome(mechanism: Mechanism, report: Report) -> Outcome:
             "Allocation and books are those of the first equilibrium: the one with the fewest adopters, then the "
             "most created."
         )
+        notes += [f"equilibrium {n}: {_line(market, p)}" for n, p in enumerate(found.profiles[1:SHOWN], 2)]
     return Outcome(
         mechanism.structure.name,
         Status.OPTIMAL,
@@ -68,6 +70,13 @@ def contest_outcome(mechanism: Mechanism, report: Report) -> Outcome:
         extra=extra,
         notes=tuple(notes),
     )
+
+
+def _line(market: Market, profile: Profile) -> str:
+    """Who creates, how much in all, and the regret: one line."""
+    found = _plain(market, profile)
+    who = ", ".join(found["humans"][:12]) + (", ..." if len(found["humans"]) > 12 else "")
+    return f"{len(found['humans'])} create ({who}), {found['total']:.6g} in all, regret {found['regret']:.1e}"
 
 
 def _named(report: Report) -> dict[str, Array]:

@@ -25,11 +25,14 @@ from mechdsl.theory.presigned import parties
 from mechdsl.theory.private_cost import PrivateCost, pointwise_objective
 from mechdsl.theory.procurement import known_types
 from mechdsl.theory.sampling import batch_of, sampled_one_by_one
+from mechdsl.theory.union import union_of
+from mechdsl.theory.union_menu import best_offer
 
 __all__ = [
     "allocation_rule",
     "direct_expected",
     "market_key",
+    "menu_expected",
     "presigned_expected",
     "sampled_expected",
     "union_expected",
@@ -266,6 +269,61 @@ def union_expected(mechanism: Mechanism) -> Expected:
         utilities=utilities,
         identity="the platform pays the least cost at the highest types, whatever is reported",
         **_physical(rule, market),  # type: ignore[arg-type]
+    )
+
+
+def menu_expected(mechanism: Mechanism) -> Expected:
+    """The best menu for a union: its exact expected cost is what is attained, its bound what nothing exceeds.
+
+    Source: ours (docs/union.md), for the problem of Ai, Simchi-Levi & Xu (2025), section 2.4.1.
+    """
+    market = mechanism.market
+    union = union_of(market)
+    offer = best_offer(mechanism)
+    shares = np.array([item.probability for item in offer.items])
+    outside = union.outside(market)
+    known = float(shares @ (np.array([item.price for item in offer.items]) - offer.net)) - outside
+    aside = offer.cost - offer.payment
+    key = ("menu", market_key(market))
+
+    def figure(name: str, value: float, *entry: object) -> Linear:
+        return term(Known((key, name, *entry), value, offer.error))
+
+    def averaged(tables: Sequence[Array]) -> list[float]:
+        return [float(v) for v in shares @ np.array([np.ravel(t) for t in tables])]
+
+    decided = [{c.quantity: item.solution.values[str(c.quantity.name)] for c in market.choices} for item in offer.items]
+    slack = [constraint_slack(market, {**market.data, **values}) for values in decided]
+    rows = {c.name: _stated(c, market) for c in market.constraints if c.relation != "=="}
+    revenue = figure("revenue", -offer.cost)
+    utilities = {y.name: tuple(Linear(float(o)) for o in _constants(y.outside, y, market)) for y in market.layers}
+    members = float(_constants(union.members.layer.outside, union.members.layer, market).sum())
+    utilities[union.layer.name] = (figure("utility", offer.payment - offer.borne - known - members),)
+    utilities[market.contracts[0].payer] = (revenue,)
+    words = (
+        offer.bound.words
+        if offer.proved
+        else f"Revenue is that of the menu found, and may be more. {offer.bound.words}"
+    )
+    return Expected(
+        revenue=revenue,
+        welfare=figure("welfare", -(offer.borne + known + aside)),
+        payments={union.layer.name: (figure("payment", offer.payment),)},
+        utilities=utilities,
+        slack={
+            n: tuple(figure("slack", v, n, j) for j, v in enumerate(averaged([np.ravel(s[n])[kept] for s in slack])))
+            for n, kept in rows.items()
+        },
+        allocation={
+            str(c.quantity.name): tuple(
+                figure("x", v, str(c.quantity.name), j)
+                for j, v in enumerate(averaged([values[c.quantity] for values in decided]))
+            )
+            for c in market.choices
+        },
+        bounds={"revenue": (revenue, figure("revenue bound", -offer.bound.value))},
+        identity="the menu's expected payment over continuous types, exactly",
+        notes=(words,),
     )
 
 

@@ -66,7 +66,7 @@ def integrals(
         flat, marks = function(np.repeat(owner, len(_NODES)), t.ravel())
         values, pattern = flat.reshape(t.shape), marks.reshape(*t.shape, -1)
         found, off = _ruled(values, half)
-        np.maximum.at(size, owner, np.abs(total[owner]) + np.abs(found))
+        np.maximum.at(size, owner, np.nan_to_num(np.abs(total[owner]) + np.abs(found)))
         allowed = _SHARE * tolerance * size[owner]
         done = (off <= allowed) | (half <= 1e-15 * np.maximum(np.abs(middle), 1e-300)) | ~np.isfinite(off)
         np.add.at(total, owner[done], found[done])

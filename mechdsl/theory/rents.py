@@ -45,13 +45,13 @@ class Along:
     Args:
         market, part: whose.
         reports: type -> (N, *shape).
-        solve: reports -> solutions, N of them.
+        solve: (reports, whether each is near to the one before) -> solutions, N of them.
     """
 
     market: Market
     part: PrivateCost
     reports: Report
-    solve: Callable[[Report], BatchSolution]
+    solve: Callable[[Report, bool], BatchSolution]
 
     @property
     def own(self) -> Array:
@@ -59,12 +59,12 @@ class Along:
         table = np.asarray(self.reports[type_of(self.part).quantity], dtype=np.float64)
         return table.reshape(len(table), -1)
 
-    def moved(self, draws: Places, places: Places, t: Array) -> BatchSolution:
+    def moved(self, draws: Places, places: Places, t: Array, near: bool = False) -> BatchSolution:
         """The solutions where in draw `draws[i]` the provider at `places[i]` reports `t[i]`."""
         asked = {q: np.array(table, dtype=np.float64)[draws] for q, table in self.reports.items()}
         own = asked[type_of(self.part).quantity]
         own.reshape(len(own), -1)[np.arange(len(own)), places] = t
-        return self.solve(asked)
+        return self.solve(asked, near)
 
     def outputs(self, draws: Places, places: Places, t: Array) -> tuple[Array, Flags]:
         """`y` of the provider that moves, and which constraints and bounds hold with equality."""
@@ -72,7 +72,7 @@ class Along:
         return np.concatenate([y for y, _ in parts]), np.concatenate([p for _, p in parts])
 
     def _outputs(self, draws: Places, places: Places, t: Array) -> tuple[Array, Flags]:
-        found = self.moved(draws, places, t)
+        found = self.moved(draws, places, t, near=True)
         count = len(t)
         decisions: dict[Quantity, Array] = {c.quantity: found.values[str(c.quantity.name)] for c in self.market.choices}
         layer = self.part.layer

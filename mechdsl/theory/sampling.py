@@ -21,7 +21,7 @@ from mechdsl.formula import Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Sample
-from mechdsl.program import Optimum, Status
+from mechdsl.program import Optimum
 from mechdsl.structure import Report
 from mechdsl.theory.payments import Affine, fixed_part, providers, type_of
 from mechdsl.theory.private_cost import PrivateCost
@@ -154,8 +154,8 @@ class _Chunk:
         own = np.asarray(self.reports[type_of(part).quantity], dtype=np.float64)
         return np.asarray(fixed + own * y + found.rents.reshape(y.shape))
 
-    def solve(self, reports: Report) -> BatchSolution:
-        found = self.batch.solve(self.mechanism.structure.parameters(self.market, reports))
+    def solve(self, reports: Report, near: bool = False) -> BatchSolution:
+        found = self.batch.solve(self.mechanism.structure.parameters(self.market, reports), related=near)
         self.fallbacks += found.fallbacks
         return found
 
@@ -185,7 +185,7 @@ def sampled_one_by_one(mechanism: Mechanism, reports: Report) -> Sample:
     count = len(next(iter(reports.values())))
     asked = [{q: np.asarray(table)[n] for q, table in reports.items()} for n in range(count)]
     outcomes = [mechanism.structure.recover(mechanism, report) for report in asked]
-    found = [o.status is Status.OPTIMAL for o in outcomes]
+    found = [o.status.found for o in outcomes]
     known = next((o for o, good in zip(outcomes, found, strict=True) if good), None)
     residuals = [dict(mechanism.solve(report).residuals) for report in asked]
     gap = np.array([r.get("gap", np.nan) for r in residuals])

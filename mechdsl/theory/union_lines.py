@@ -19,7 +19,7 @@ __all__ = ["Side", "Sides", "branch_point", "panels"]
 # Quadrature panels end at these quantiles, so densities that rise or fall by decades, or without bound, do no harm.
 _QUANTILES = np.array([1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5])
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
-_GRID = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, 25))  # where the best price is looked for before it is refined
+_GRID = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, 17))  # where the best price is looked for before it is refined
 
 
 def panels(law: Distribution) -> Array:
