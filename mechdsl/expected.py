@@ -30,11 +30,13 @@ class Integrands:
         values: (N, C), one column for each of the rule's names; NaN where there was no solution.
         pattern: (N, P), what binds: constant where the values are smooth in the types.
         error: largest relative error of a value.
+        hard: how many reports were solved one at a time, which takes long.
     """
 
     values: Array
     pattern: Mask
     error: float = 0.0
+    hard: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
 # `name` lies in `mechdsl.commands.name`; the sentence is its line in the help.
 COMMANDS = {
     "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
+    "compare": "every regime in expectation, side by side, and every claim with its verdict",
     "inspect": "everything derived, each step named, justified and sourced",
     "check": "look at a model without solving it (or, with --deep, with many solves)",
     "fmt": "lay out files, in place",

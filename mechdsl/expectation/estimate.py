@@ -6,6 +6,7 @@ A figure's error is that of its own combination of columns: what cancels in a di
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,14 +15,14 @@ import numpy as np
 from mechdsl.evaluate import Array
 from mechdsl.expectation.integrand import Integrand, columns_of
 from mechdsl.expectation.montecarlo import REPLICATES, replicates
-from mechdsl.expectation.quadrature import quadrature
+from mechdsl.expectation.quadrature import TooHardError, quadrature
 from mechdsl.expected import Column, Known, Linear
 from mechdsl.market import Market
 
 __all__ = ["Estimate", "Estimates", "Figure", "Range", "estimates"]
 
 FEW = 2  # open types up to which quadrature is used
-BUDGET = 2**16  # points of quasi-Monte Carlo
+BUDGET = 2**17  # effort of quasi-Monte Carlo
 LEVEL = 0.999  # of the confidence interval that its error is
 
 
@@ -99,7 +100,7 @@ def estimates(
         market: whose types they are.
         forms: what will be asked for.
         tolerance: wanted, relative to the money (or output) at stake.
-        budget: of points of quasi-Monte Carlo, which may end above the tolerance: the error says so.
+        budget: of effort of quasi-Monte Carlo (points, those solved one at a time counted many times), which may end above the tolerance: the error says so.
         seed: of its scrambling.
     """
     columns = columns_of(forms)
@@ -108,13 +109,14 @@ def estimates(
         return Estimates(places, np.zeros(0), np.zeros(0), None, "no integration is needed")
     integrand = Integrand(market, columns)
     if not integrand.open:
-        values, errors, _ = integrand.at(np.zeros((1, 0)))
+        values, errors, _, _ = integrand.at(np.zeros((1, 0)))
         return Estimates(places, values[0], errors[0], None, "all types are known: one outcome", 1)
     if len(integrand.open) <= FEW:
-        found, bounds, points = quadrature(integrand, tolerance)
-        kind = "adaptive" if len(integrand.open) == 1 else "nested adaptive"
-        method = f"{kind} Gauss-Kronrod quadrature, split where the set of what binds changes"
-        return Estimates(places, found, bounds, None, method, points)
+        with suppress(TooHardError):
+            found, bounds, points = quadrature(integrand, tolerance)
+            kind = "adaptive" if len(integrand.open) == 1 else "nested adaptive"
+            method = f"{kind} Gauss-Kronrod quadrature, split where the set of what binds changes"
+            return Estimates(places, found, bounds, None, method, points)
     drawn, points = replicates(integrand, tolerance, budget, seed)
     method = (
         f"randomised quasi-Monte Carlo, {REPLICATES} scrambled Sobol sequences of {points // REPLICATES} points; "

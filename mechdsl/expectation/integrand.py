@@ -16,7 +16,9 @@ from mechdsl.expected import Column, Linear, Mask, Rule
 from mechdsl.formula import Quantity
 from mechdsl.market import Market
 
-__all__ = ["Integrand", "columns_of"]
+__all__ = ["HARD", "Integrand", "columns_of"]
+
+HARD = 64  # points of a batch that a single solve is worth
 
 
 def columns_of(forms: Iterable[Linear]) -> tuple[Column, ...]:
@@ -55,11 +57,11 @@ class Integrand:
         """For each column the entry against whose length it is integrated, or None."""
         return tuple(c.rule.measures[c.rule.names.index(c.name)] for c in self.columns)
 
-    def at(self, types: Array) -> tuple[Array, Array, Mask]:
-        """(N, C) values, (N, C) their errors, (N, P) what binds, at types of the open entries (N, D)."""
+    def at(self, types: Array) -> tuple[Array, Array, Mask, int]:
+        """(N, C) values, (N, C) their errors, (N, P) what binds, at types of the open entries (N, D); and the effort."""
         reports = self.reports(types)
         values, errors = np.empty((len(types), len(self.columns))), np.zeros((len(types), len(self.columns)))
-        patterns = []
+        patterns, effort = [], 0
         for rule in self.rules:
             found = rule.at(reports)
             places = [j for j, column in enumerate(self.columns) if column.rule == rule]
@@ -67,7 +69,8 @@ class Integrand:
             values[:, places] = found.values[:, taken]
             errors[:, places] = np.abs(found.values[:, taken]) * found.error
             patterns.append(found.pattern)
-        return values, errors, np.concatenate(patterns, axis=1)
+            effort += len(types) + HARD * found.hard
+        return values, errors, np.concatenate(patterns, axis=1), effort
 
     def reports(self, types: Array) -> dict[Quantity, Array]:
         """Type -> (N, *shape)."""

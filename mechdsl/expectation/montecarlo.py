@@ -28,7 +28,7 @@ def replicates(integrand: Integrand, tolerance: float, budget: int, seed: int) -
     Args:
         integrand: of any number of open types.
         tolerance: relative, of the standard error.
-        budget: of points, all replicates and extra points together.
+        budget: of effort: points of all replicates and rules, those solved one at a time counted many times.
         seed: of the scrambling.
 
     Source: Owen (1997), Scrambled net variance for integrals of smooth functions, Annals of Statistics 25.
@@ -44,14 +44,14 @@ def replicates(integrand: Integrand, tolerance: float, budget: int, seed: int) -
     while True:
         fresh = 2**level - points
         drawn = [sequence.random(fresh) for sequence in sequences]
-        tables = _table(integrand, np.concatenate(drawn), steep).reshape(REPLICATES, fresh, -1)
-        sums += tables.sum(axis=1)
-        points, used = points + fresh, used + REPLICATES * fresh * (1 + len(steep))
+        table, effort = _table(integrand, np.concatenate(drawn), steep)
+        sums += table.reshape(REPLICATES, fresh, -1).sum(axis=1)
+        points, used = points + fresh, used + effort
         means = sums / points
         error = means.std(axis=0, ddof=1) / np.sqrt(REPLICATES)
         scale = np.abs(means.mean(axis=0)) @ integrand.groups() + 1e-300
         if np.all(error <= tolerance * scale) or 2 * used > budget:
-            return means, used
+            return means, REPLICATES * points
         level += 1
 
 
@@ -61,12 +61,12 @@ def _is_steep(law: Distribution) -> bool:
     return bool(np.max(np.asarray(law.inverse_reverse_hazard(types))) > _STEEP * (float(law.upper) - float(law.lower)))
 
 
-def _table(integrand: Integrand, u: Array, steep: tuple[int, ...]) -> Array:
-    """(N, C): every column at the points, rents weighted by the measure they are taken under."""
+def _table(integrand: Integrand, u: Array, steep: tuple[int, ...]) -> tuple[Array, int]:
+    """(N, C): every column at the points, rents weighted by the measure they are taken under; and the effort."""
     laws = [integrand.laws[j] for j in integrand.open]
     u = np.clip(u, 1e-15, 1 - 1e-15)
     types = np.column_stack([np.asarray(law.quantile(u[:, j])) for j, law in enumerate(laws)])
-    values, _, _ = integrand.at(types)
+    values, _, _, effort = integrand.at(types)
     for j, law in enumerate(laws):
         entry = integrand.open[j]
         rents = [place for place, measure in enumerate(integrand.measures) if measure == entry]
@@ -76,9 +76,11 @@ def _table(integrand: Integrand, u: Array, steep: tuple[int, ...]) -> Array:
             width = float(law.upper) - float(law.lower)
             moved = types.copy()
             moved[:, j] = float(law.lower) + width * u[:, j]
-            values[:, rents] = integrand.at(moved)[0][:, rents] * width
+            again, _, _, more = integrand.at(moved)
+            values[:, rents] = again[:, rents] * width
+            effort += more
         else:
             with np.errstate(divide="ignore"):
                 density = np.asarray(law.pdf(types[:, j]))
             values[:, rents] = np.where(np.isinf(density), 0.0, values[:, rents].T / density).T
-    return values
+    return values, effort

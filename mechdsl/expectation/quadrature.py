@@ -16,11 +16,16 @@ from mechdsl.expectation.integrand import Integrand
 from mechdsl.expectation.panels import Whole, integrals
 from mechdsl.expected import Mask
 
-__all__ = ["quadrature"]
+__all__ = ["TooHardError", "quadrature"]
 
 _PLACES = np.linspace(0, 1, 8).clip(1e-12, 1 - 1e-12)  # along a line, where its sequence of pieces is looked at
 _INNER = 0.25  # share of the tolerance that goes to the inner integrals
 _CHUNK = 20_000
+MOST = 2**21  # effort beyond which quadrature gives up
+
+
+class TooHardError(Exception):
+    """Too many points, or too many that have to be solved one at a time."""
 
 
 def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, int]:
@@ -29,6 +34,9 @@ def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, in
     Args:
         integrand: of one or two open types.
         tolerance: relative to what the columns of a kind come to together.
+
+    Raises:
+        TooHardError: it would take too long.
     """
     box = _Box(integrand)
     groups = integrand.groups()
@@ -68,6 +76,7 @@ class _Box:
         self.integrand = integrand
         self.axes = tuple(Axis(integrand.laws[j]) for j in integrand.open)
         self.asked = 0
+        self.effort = 0
 
     def values(self, v: Array) -> tuple[Array, Array]:
         """Integrands over `v`, weights of their measures included, and their errors."""
@@ -97,5 +106,8 @@ class _Box:
     def _at(self, v: Array) -> tuple[Array, Array, Mask]:
         self.asked += len(v)
         parts = [self.integrand.at(self._types(v[j : j + _CHUNK])) for j in range(0, len(v), _CHUNK)]
-        values, errors, patterns = zip(*parts, strict=True)
+        values, errors, patterns, effort = zip(*parts, strict=True)
+        self.effort += sum(effort)
+        if self.effort > MOST:
+            raise TooHardError
         return np.concatenate(values), np.concatenate(errors), np.concatenate(patterns)

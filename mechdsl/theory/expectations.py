@@ -78,7 +78,7 @@ def allocation_rule(mechanism: Mechanism) -> Rule:
     measures += [None] * (len(names) - len(measures))
 
     def at(reports: Report) -> Integrands:
-        x, error = _allocations(mechanism, reports)
+        x, error, hard = _allocations(mechanism, reports)
         values = stated_values(market, reports, x)
         rows = len(next(iter(x.values())))
         slack = {n: _rows(t, rows, len(stated[n]))[:, stated[n]] for n, t in constraint_slack(market, values).items()}
@@ -87,7 +87,7 @@ def allocation_rule(mechanism: Mechanism) -> Rule:
         tables += [_rents(screened, reports, values, rows), *slack.values(), *decided]
         binding = [slack[c.name] <= _BINDS * _terms(c, values, rows)[:, stated[c.name]] for c in market.constraints]
         pattern = np.concatenate([*(t == 0 for t in decided), *binding], axis=1)
-        return Integrands(np.concatenate(tables, axis=1), pattern, error)
+        return Integrands(np.concatenate(tables, axis=1), pattern, error, hard)
 
     return Rule((market_key(market), weights), tuple(names), tuple(measures), at)
 
@@ -105,14 +105,16 @@ def _terms(constraint: Constraint, values: Mapping[Quantity, Array], rows: int) 
     return 1 + sum((_rows(side, rows, size) for side in sides), np.zeros((rows, size)))
 
 
-def _allocations(mechanism: Mechanism, reports: Report) -> tuple[dict[str, Array], float]:
-    """Decision name -> (N, *shape), and the largest relative error of the programme's value; NaN where unsolved."""
+def _allocations(mechanism: Mechanism, reports: Report) -> tuple[dict[str, Array], float, int]:
+    """Decision name -> (N, *shape), NaN where unsolved; the largest relative error of the programme's value; how many
+    were solved one at a time.
+    """
     parameters = mechanism.structure.parameters(mechanism.market, reports)
     solved = batch_of(mechanism).solve(parameters)
     names = [str(c.quantity.name) for c in mechanism.market.choices]
     found = {name: _blank(solved.values[name], solved.certified) for name in names}
     gaps = solved.gap[solved.certified & np.isfinite(solved.gap)]
-    return found, float(np.max(gaps, initial=0.0))
+    return found, float(np.max(gaps, initial=0.0)), solved.fallbacks
 
 
 def _blank(table: Array, certified: Mask) -> Array:
