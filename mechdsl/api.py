@@ -359,7 +359,7 @@ class Compared:
         draw([self.comparison], path)
 
     def to_frame(self) -> Any:
-        """A pandas table, a row for each figure: `regime`, `figure`, `mean`, `error`, `lower`, `upper`. Needs pandas."""
+        """A pandas table, one figure a row: `regime`, `figure`, `mean`, `error`, `lower`, `upper`. Needs pandas."""
         pandas = _pandas()
         rows = [
             {"regime": side.regime, "figure": name, **self[side.regime][name]}

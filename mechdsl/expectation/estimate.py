@@ -100,7 +100,8 @@ def estimates(
         market: whose types they are.
         forms: what will be asked for.
         tolerance: wanted, relative to the money (or output) at stake.
-        budget: of effort of quasi-Monte Carlo (points, those solved one at a time counted many times), which may end above the tolerance: the error says so.
+        budget: of effort of quasi-Monte Carlo (points, those solved one at a time counted many times), which may end
+            above the tolerance: the error says so.
         seed: of its scrambling.
     """
     columns = columns_of(forms)

@@ -18,6 +18,7 @@ from mechdsl.market import Market
 
 __all__ = ["HARD", "Integrand", "columns_of"]
 
+_OTHER = 1e-6
 HARD = 64  # points of a batch that a single solve is worth
 
 
@@ -58,7 +59,7 @@ class Integrand:
         return tuple(c.rule.measures[c.rule.names.index(c.name)] for c in self.columns)
 
     def at(self, types: Array) -> tuple[Array, Array, Mask, int]:
-        """(N, C) values, (N, C) their errors, (N, P) what binds, at types of the open entries (N, D); and the effort."""
+        """(N, C) values, (N, C) their errors, (N, P) what binds, the effort; at types of the open entries (N, D)."""
         reports = self.reports(types)
         values, errors = np.empty((len(types), len(self.columns))), np.zeros((len(types), len(self.columns)))
         patterns, effort = [], 0
@@ -84,8 +85,11 @@ class Integrand:
         return found
 
     def groups(self) -> Array:
-        """(C, C) which columns are compared in size: those in money with each other, others with their kind."""
+        """(C, C) which columns are compared in size: those in money with each other, outputs and surpluses too.
+
+        What is 0 but for rounding must not be refined; so all others count a little.
+        """
         kinds: Sequence[str] = [
-            str(c.name[0]) if c.name[0] in ("slack", "x", "allocation") else "money" for c in self.columns
+            "output" if c.name[0] in ("slack", "x", "allocation") else "money" for c in self.columns
         ]
-        return np.array([[a == b for a in kinds] for b in kinds], dtype=float)
+        return np.array([[1.0 if a == b else _OTHER for a in kinds] for b in kinds])

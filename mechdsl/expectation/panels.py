@@ -184,7 +184,8 @@ def _slivers(values: Values, brackets: list[_Bracket], count: int) -> tuple[Arra
     sizes, errors = np.zeros_like(total), np.zeros_like(total)
     np.add.at(total, lines, (low + high) / 2 * width)
     np.add.at(sizes, lines, (np.abs(low) + np.abs(high)) / 2 * width)
-    np.add.at(errors, lines, (np.abs(high - low) / 2 + low_error + high_error) * width)
+    bend = width * (np.abs(low) + np.abs(high)).max(axis=1, keepdims=True)  # a kink between two equal ends
+    np.add.at(errors, lines, (np.abs(high - low) / 2 + bend + low_error + high_error) * width)
     return total, sizes, errors
 
 

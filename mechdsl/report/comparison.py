@@ -39,7 +39,7 @@ _LABELS = {
     "welfare_lost_to_intermediation": "  in welfare",
 }
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
-_COLUMN = 12  # characters of a column of figures
+_NOTHING = 1e-8  # a smaller figure is shown as 0
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
@@ -117,7 +117,9 @@ def page(comparisons: Sequence[Comparison], width: int = 80) -> RenderableType:
     parts: list[RenderableType] = []
     lines = _lines([side for _, side in shown])
     margin = max((len(label) for label, _ in lines), default=0) + 2
-    each = max([_COLUMN, *(len(head) + 2 for head, _ in shown)])
+    each = 2 + max(
+        (len(text) for text in (*(head for head, _ in shown), *(c for _, cells in lines for c in cells))), default=8
+    )
     fitting = max(1, (width - margin) // each)
     for first in range(0, len(shown), fitting):
         table = plain_table("expected", [head for head, _ in shown[first : first + fitting]])
@@ -164,7 +166,7 @@ def _low(figure: Figure | None) -> float:
 
 
 def _cells(numbers: Iterable[float]) -> tuple[str, ...]:
-    return aligned([0.0 if abs(n) < 1e-12 else n for n in numbers])
+    return aligned([0.0 if abs(n) < _NOTHING else n for n in numbers])
 
 
 def _overproduced(side: Side) -> dict[str, float]:
