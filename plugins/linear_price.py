@@ -89,6 +89,7 @@ STRUCTURE = Structure(
     parameters=parameters,
     recover=theory.linear_outcome,
     checks=checks,
+    claims=theory.LINEAR_PRICE_CLAIMS,
     examples=(
         Example(
             ALONE,

@@ -102,6 +102,7 @@ STRUCTURE = Structure(
     parameters=parameters,
     recover=recover,
     checks=checks,
+    claims=theory.POSTED_PRICE_CLAIMS,
     examples=(
         Example(
             ORIGINAL,

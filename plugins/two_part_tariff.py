@@ -97,6 +97,7 @@ STRUCTURE = Structure(
     parameters=parameters,
     recover=theory.tariff_outcome,
     checks=checks,
+    claims=theory.TARIFF_CLAIMS,
     examples=(
         Example(
             ORIGINAL,

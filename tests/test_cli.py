@@ -126,7 +126,6 @@ def test_a_regime_that_is_not_there(say: Any, pair: Path) -> None:
         ("--at", "cc.video=0.3", "Did you mean 'c'?"),
         ("--at", "c.video", "'c.video'"),
         ("--at", "c.video=", "'c.video='"),
-        ("--at", "c.video=much", "no number"),
         ("--at", "c.video.text=1", "takes 1 label"),
         ("--set", "d.vidio=3", "'video'"),
         ("--set", "e=3", "'e' is no param"),
@@ -139,6 +138,12 @@ def test_a_wrong_address_is_wrong_usage(option: str, value: str, words: str, say
     said = say("solve", pair, option, value)
     assert (said.status, said.out) == (2, "")
     assert words in said.err
+
+
+def test_a_word_where_a_number_belongs_is_the_models_fault(say: Any, pair: Path) -> None:
+    said = say("solve", pair, "--at", "c.video=much")
+    assert (said.status, said.out) == (1, "")
+    assert "a report of 'c' is a number, and 'much' is given from outside the file" in said.err
 
 
 # --------------------------------------------------------------------------------------------------- the model at fault
@@ -188,7 +193,7 @@ def solving(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets `pipeline.run` answer as told: by regime, a run, or something to raise."""
 
     def told(**answers: Run | BaseException) -> None:
-        def run(market: Market, registry: Registry) -> Run:
+        def run(market: Market, registry: Registry, method: str | None = None) -> Run:
             answer = answers[market.regime]
             if isinstance(answer, BaseException):
                 raise answer
@@ -363,9 +368,12 @@ def test_every_model_passes_check(file: Path, say: Any) -> None:
 
 
 @pytest.mark.parametrize("command", [("check",), ("inspect",), ("export", "--to", "json")])
-def test_what_nothing_handles_asked_for_by_name(command: Sequence[str], say: Any) -> None:
-    assert say(*command, SIX).status == 0
-    said = say(*command, SIX, "--regime", "M3")
+def test_what_nothing_handles_asked_for_by_name(command: Sequence[str], say: Any, tmp_path: Path) -> None:
+    file = tmp_path / "odd.mech"
+    odd = "regime odd { contract platform -> creator: direct  objective platform: maximize payoff }"
+    file.write_text(f"{SIX.read_text()}\n{odd}\n")
+    assert say(*command, file).status == 0
+    said = say(*command, file, "--regime", "odd")
     assert said.status == 1
     assert "error[M060]" in said.err
 

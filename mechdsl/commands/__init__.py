@@ -25,6 +25,9 @@ OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
 COMMANDS = {
     "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
     "compare": "every regime in expectation, side by side, and every claim with its verdict",
+    "simulate": "outcomes at many draws of the types: means, errors, quantiles, and every row in a file",
+    "sweep": "outcomes on a grid of params, and where along it what binds changes",
+    "run": "the file's experiments: tables and figures",
     "inspect": "everything derived, each step named, justified and sourced",
     "check": "look at a model without solving it (or, with --deep, with many solves)",
     "fmt": "lay out files, in place",

@@ -48,6 +48,7 @@ _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a 
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
+_WIDE = 4  # goods up to which a menu shows what each item holds of them
 _BINDS = 1e-6  # of the terms of a constraint: a smaller slack is shown as "binds"
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
 
@@ -147,6 +148,8 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
     if outcome.accounts:
         parts += _books(market, outcome, view)
+    if "menu" in outcome.extra:
+        parts += _menu(outcome, view)
     figures = _bottom_line(outcome)
     parts += [Text(""), figures] if figures else []
     if run.certificate is not None:
@@ -156,12 +159,13 @@ def regime(run: Run, view: View) -> RenderableType:
 
 
 def comparison(runs: Iterable[Run]) -> RenderableType:
-    """The regimes side by side: revenue, welfare, all payments together, and whether each is certified."""
+    """The regimes side by side: revenue, welfare, profit, all payments together, and whether each is certified."""
     rows = list(runs)
     outcomes = [r.outcome for r in rows]
     numbers = {
         "revenue": [o.revenue if o else None for o in outcomes],
         "welfare": [o.welfare if o else None for o in outcomes],
+        "profit": [o.profit if o else None for o in outcomes],
         "payments": [_paid_by_providers(o) if o else None for o in outcomes],
     }
     table = _table("regime", [name for name, column in numbers.items() if any(v is not None for v in column)])
@@ -179,6 +183,11 @@ def registry(found: Registry) -> RenderableType:
         parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
         parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
         parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    laws = found.distributions
+    own = ", ".join(name for name in laws.families if name not in laws.origins)
+    parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
+    for name, origin in laws.origins.items():
+        parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
     parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
     return Group(*parts) if parts else _line("no structures are installed")
 
@@ -231,6 +240,11 @@ def _sheets(run: Run, outcome: Outcome) -> list[_Sheet]:
         name = str(choice.quantity.name)
         if name in outcome.allocation:
             columns.setdefault(choice.quantity.sets, []).append(_column(name, outcome.allocation[name]))
+    for name, table in outcome.extra.items():  # what a structure adds for each choice: prices, weights
+        shapes = (c.quantity.sets for c in market.choices if np.shape(table) == c.quantity.shape)
+        sets = next(shapes, None) if isinstance(table, np.ndarray) else None
+        if sets is not None:
+            columns.setdefault(sets, []).append(_column(name, table))
     paid = [layer for layer in market.layers if layer.name in outcome.payments]
     for layer in paid:
         alone = sum(_sets(other) == _sets(layer) for other in paid) == 1
@@ -357,8 +371,28 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
     return [*lines, *_tables(sheet, View(all_rows=True, width=view.width))]
 
 
+def _menu(outcome: Outcome, view: View) -> list[RenderableType]:
+    """The items on offer, their prices, and how likely each is to be taken; of a long menu its ends."""
+    items = outcome.extra["menu"]
+    place = next(j for j, item in enumerate(items) if item is outcome.extra["item"])
+    numbers = tuple(str(j) for j in range(len(items)))
+    columns = [_column(title, [item[title] for item in items]) for title in ("price", "probability")]
+    outputs = np.array([np.ravel(item["y"]) for item in items])
+    if outputs.shape[1] <= _WIDE:
+        columns += [_column(f"y {j + 1}", outputs[:, j]) for j in range(outputs.shape[1])]
+    expected = outcome.extra["expected"]
+    lines = [
+        f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer the union takes item {place}",
+        f"expected revenue {_money(expected['revenue']['mean'])}, at most {_money(expected['revenue_at_most'])} by any "
+        f"menu   expected welfare {_money(expected['welfare']['mean'])}",
+    ]
+    sheet = _Sheet((IndexSet("menu", numbers),), "", tuple(columns))
+    return [*_tables(sheet, view), Text(""), *(_line(line) for line in lines)]
+
+
 def _bottom_line(outcome: Outcome) -> Text:
-    figures = (("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit))
+    figures = [("revenue", outcome.revenue), ("welfare", outcome.welfare), ("profit", outcome.profit)]
+    figures += [(name, value) for name, value in outcome.extra.items() if isinstance(value, float)]
     text = Text()
     for name, value in figures:
         if value is not None:

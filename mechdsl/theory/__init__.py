@@ -10,6 +10,7 @@ from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 from mechdsl.theory.contest_outcome import contest_checks, contest_outcome
 from mechdsl.theory.contest_steps import contest_derivation
 from mechdsl.theory.curvature import curvature, is_convex_program
+from mechdsl.theory.data_claims import POSTED_PRICE_CLAIMS
 from mechdsl.theory.effort_checks import (
     bargaining_check,
     budget_check,
@@ -65,6 +66,7 @@ from mechdsl.theory.procurement import (
 )
 from mechdsl.theory.sampling import batch_of, direct_sample, sampled_one_by_one
 from mechdsl.theory.supply import best_response_step, supply
+from mechdsl.theory.tariff_claims import LINEAR_PRICE_CLAIMS, TARIFF_CLAIMS
 from mechdsl.theory.union import (
     union_checks,
     union_misfit,
@@ -82,7 +84,10 @@ __all__ = [
     "CONTEST_CLAIMS",
     "CONTEST_WORDS",
     "DIRECT_WORDS",
+    "LINEAR_PRICE_CLAIMS",
+    "POSTED_PRICE_CLAIMS",
     "PRESIGNED_WORDS",
+    "TARIFF_CLAIMS",
     "bargaining_check",
     "batch_of",
     "best_offer",

@@ -174,8 +174,8 @@ def _weights(mechanism: Mechanism, report: Report, kind: str) -> Array:
 
     def gained(shares: Array) -> Array:
         along = shares.reshape((-1,) + (1,) * efforts.ndim) * efforts
-        slope: Array = efforts * evaluate(formula, {**fixed, choice.quantity: along}, letters)
-        return slope
+        slope = evaluate(formula, {**fixed, choice.quantity: along}, letters)
+        return efforts * np.broadcast_to(slope, along.shape)  # a slope that is the same throughout has no axis for it
 
     found = _along_the_path(gained)
     if kind == "surplus":
