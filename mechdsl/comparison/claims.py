@@ -112,7 +112,8 @@ def related(
     holds = decide(lowest.lower, highest.upper, allowed)
     if left.exact and right.exact:
         error = lowest.error
-        numbers = f"{sizes[0]:.6g} and {sizes[2]:.6g}, difference {lowest.mean:.4g} with error {error:.1e}"
+        apart = "0" if abs(lowest.mean) <= error else f"{lowest.mean:.4g}"
+        numbers = f"{sizes[0]:.6g} and {sizes[2]:.6g}, difference {apart} with error {error:.1e}"
     else:
         one, other = ((left, sizes[:2]), (right, sizes[2:]))
         numbers = f"{_between(*one)} and {_between(*other)}"
