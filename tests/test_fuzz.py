@@ -178,7 +178,7 @@ def test_values_from_outside_are_taken_or_refused_in_words(option: str) -> None:
             text = changed(rng, text)
         try:
             with watched(CASES):
-                market.at(**{option: text})
+                market.at(set=text) if option == "set" else market.at(at=text)
             outcomes.add("taken")
         except (MechError, UsageError) as error:
             outcomes.add(type(error).__name__ if str(error) else "refused without a word")
