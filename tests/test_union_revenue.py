@@ -70,7 +70,7 @@ def certified(run: Run) -> None:
 def test_uniform_costs_and_imperfect_substitutes_by_hand() -> None:
     # Psi(w) = w_1 w_2 / (w_1 + w_2): 7/9 / 2 + 8/27 int_1 dk / (k^2 (1 + k)), the integral 1 - log 2.
     exact = 7 / 18 + 8 / 27 * (1 - math.log(2))
-    offer = offered(two(), 2e-6)
+    offer = offered(two(), 1e-6)
     assert offer.proved
     assert offer.cost == pytest.approx(exact, rel=1e-6)
     assert offer.bound.value == pytest.approx(exact, rel=1e-6)
@@ -86,7 +86,7 @@ def test_uniform_costs_and_a_published_demand() -> None:
 
     integral, _ = quad(integrand, 0.0, 1.0, epsabs=1e-6, limit=40)
     exact = 7 / 9 * market.least_cost(np.array([1.0, 1.0])) + 4 / 27 * integral
-    offer = offered(two(demand=GENAI, cost="c[k] * x[k]^1.3"), 4e-6)
+    offer = offered(two(demand=GENAI, cost="c[k] * x[k]^1.3"), 1e-6)
     assert offer.proved
     assert offer.cost == pytest.approx(exact, rel=2e-6)
     assert offer.bound.value == pytest.approx(exact, rel=2e-6)
