@@ -95,6 +95,7 @@ STRUCTURE = Structure(
     recover=recover,
     checks=checks,
     sample=sample,
+    expected=theory.menu_expected,
     examples=(
         Example(
             SUBSTITUTES,
