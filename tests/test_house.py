@@ -46,6 +46,7 @@ LAYERS = (
     "pipeline",
     "testing",
     "population",
+    "sensitivity",
     "figures",
     "check",
     "api",

@@ -28,7 +28,7 @@ from mechdsl.population.task import Point, Task
 from mechdsl.program import Optimum, Program
 from mechdsl.structure import Match, Structure, installed, match
 
-__all__ = ["Workshop", "workshop"]
+__all__ = ["Workshop", "loose_params", "workshop"]
 
 
 @dataclass(slots=True, eq=False)
@@ -140,13 +140,13 @@ def workshop(task: Task) -> Workshop:
 
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
     file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
-    made = Workshop(task, file, source, _loose(file), {})
+    made = Workshop(task, file, source, loose_params(file), {})
     registry = installed([Path(name) for name in task.plugins])
     model = made.model(task.point(0))
     return replace(made, structures={name: match(model.markets[name], registry) for name in task.regimes})
 
 
-def _loose(file: tree.File) -> frozenset[str]:
+def loose_params(file: tree.File) -> frozenset[str]:
     """Params that nothing rests on but formulas: not values, sets, laws, bounds, reports or other params."""
     params = {s.target.name: s for s in _inside(file) if isinstance(s, tree.ParamStatement)}
     lets = {s.target.name: s for s in _inside(file) if isinstance(s, tree.LetStatement)}
