@@ -258,7 +258,7 @@ def test_from_python() -> None:
         found.plot("line(revenue)")
     swept = file.sweep("d.left in 0..2", "M2", at={"c": 1})
     assert list(swept.to_frame()["d.left"]) == [0, 1, 2]
-    assert [c.values for c in swept.findings.changes] == [pytest.approx((0.8,), abs=1e-5)]
+    assert [c.values[0] for c in swept.findings.changes] == pytest.approx([0.8, 1.25], abs=1e-5)
     assert set(file.run("along")) == {"along"}
 
 
