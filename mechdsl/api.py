@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
@@ -31,13 +31,16 @@ from mechdsl.population.store import Store
 from mechdsl.population.study import Study, data_hash, experiment_study, fits, grid, plots_of, study
 from mechdsl.population.tables import figure_table, frame, row_table
 from mechdsl.population.task import Task
-from mechdsl.program import Program
+from mechdsl.program import Program, Status
 from mechdsl.report import json_report
 from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
 from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "Studied", "chosen", "exported", "load", "parse", "task_of"]
+if TYPE_CHECKING:
+    from mechdsl.comparison import Comparison
+
+__all__ = ["Compared", "MarketFile", "Result", "Results", "Studied", "chosen", "exported", "load", "parse", "task_of"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -76,9 +79,10 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = pipeline.elaborated(file, source, folder, seed=seed)
+    registry = installed([Path(p) for p in plugins])
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
     files = tuple(str(Path(p).resolve()) for p in plugins)
-    return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed, files)
+    return MarketFile(file, source, folder, model, registry, seed, files)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,7 +152,7 @@ class MarketFile:
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(pipeline.run(m, self.registry, method)) for m in chosen(model, _names(regime))}
+        results = {m.regime: Result.of(_finished(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def simulate(
@@ -239,7 +243,8 @@ class MarketFile:
             return self.model
         given = (self._overrides(set), self._overrides(at))
         seed = self.seed if seed is None else seed
-        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed)
+        families = self.registry.distributions.families
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
@@ -248,6 +253,41 @@ class MarketFile:
     def check(self, regime: str | Names = None, *, deep: bool = False) -> Diagnosis:
         """A diagnosis without solving; a `deep` one solves some hundred times, for complements and ties."""
         return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))], deep=deep)
+
+    def compare(
+        self,
+        regime: str | Names = None,
+        *,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        tol: float = 1e-6,
+        claims: str | None = None,
+    ) -> Compared:
+        """Expected outcomes side by side, and the claims of the file with their verdicts.
+
+        Args:
+            regime: some of the regimes; the file's claims are judged where all are compared.
+            set: params, on top of the file's own.
+            seed: of params drawn with `~`, and of quasi-Monte Carlo.
+            tol: of claims, relative to the larger side.
+            claims: `paper` adds the published theorems, each with its condition.
+
+        Raises:
+            UsageError: there is no such regime, `set` cannot be read, or a claim speaks of what has no figure.
+            MechError: a value does not fit the market.
+        """
+        from mechdsl.comparison import compare
+
+        if claims not in (None, "paper"):
+            raise UsageError(f"claims are those of the file or, with 'paper', published ones, not '{claims}'")
+        model = self.at(set=set, seed=seed)
+        names = _names(regime)
+        drawn = self.seed if seed is None else seed
+        made = compare(
+            chosen(model, names), () if names else model.claims, self.registry, tolerance=tol,
+            published=claims == "paper", seed=drawn,
+        )  # fmt: skip
+        return Compared.of(made)
 
     def export(self, to: str, regime: str | None = None) -> str:
         """What is solved at the file's report, as `pyomo`, `nl`, `latex` or `json`; see `exported`."""
@@ -438,6 +478,62 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Regimes compared in expectation.
+
+    Args:
+        comparison: figures with their errors, and verdicts.
+        json: as `mechdsl compare --json` prints it.
+    """
+
+    comparison: Comparison
+    json: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Compared:
+        from mechdsl.report.comparison import comparison_object
+
+        return cls(comparison, comparison_object(comparison))
+
+    @property
+    def claims(self) -> Mapping[str, Mapping[str, Any]]:
+        """The claims' verdicts, by name."""
+        return {claim["name"]: claim for claim in self.json["claims"]}
+
+    def __getitem__(self, regime: str) -> Mapping[str, Any]:
+        """A regime's expected figures: `compared["M1"]["revenue"]["mean"]`."""
+        found: Mapping[str, Any] = self.json["regimes"][regime]
+        return found
+
+    def plot(self, path: str | Path) -> None:
+        """Revenue, welfare and information rent as bars, in a PNG, SVG or PDF file. Needs matplotlib."""
+        from mechdsl.report.comparison import draw
+
+        draw([self.comparison], path)
+
+    def to_frame(self) -> Any:
+        """A pandas table, one figure a row: `regime`, `figure`, `mean`, `error`, `lower`, `upper`. Needs pandas."""
+        pandas = _pandas()
+        rows = [
+            {"regime": side.regime, "figure": name, **self[side.regime][name]}
+            for side in self.comparison.sides
+            for name in side.figures
+        ]
+        return pandas.DataFrame(rows, columns=["regime", "figure", "mean", "error", "lower", "upper"])
+
+    def __str__(self) -> str:
+        from mechdsl.report import terminal
+        from mechdsl.report.comparison import page
+
+        return terminal.written(page([self.comparison]))
+
+    def __repr__(self) -> str:
+        verdicts = {True: "holds", False: "FAILS", None: "undecided"}
+        claims = [f"{v.name} {verdicts[v.holds]}" for v in self.comparison.claims]
+        return f"<{len(self.comparison.sides)} regimes compared{': ' if claims else ''}{', '.join(claims)}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Results(Mapping[str, Result]):
     """Several regimes solved, by name; where there is one alone, its quantities are at hand without its name."""
 
@@ -552,15 +648,27 @@ def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quant
     return program, structure.parameters(market, pipeline.stated_report(market))
 
 
+def _finished(market: Market, registry: Registry, method: str | None) -> Run:
+    """The run of a regime; an interrupt is Python's, so that it stops whatever calls this."""
+    run = pipeline.run(market, registry, method)
+    if run.outcome is not None and run.outcome.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return run
+
+
 def _names(regime: str | Names) -> tuple[str, ...]:
     return (regime,) if isinstance(regime, str) else tuple(regime or ())
 
 
-def _frame(results: Sequence[Result]) -> Any:
+def _pandas() -> Any:
     try:
-        pandas = import_module("pandas")
+        return import_module("pandas")
     except ImportError:
         raise ImportError("to_frame needs pandas: pip install pandas") from None
+
+
+def _frame(results: Sequence[Result]) -> Any:
+    pandas = _pandas()
     members = ("report", "allocation", "payments", "utilities", "costs", "slack", "shadow_price")
     rows = [
         (r.regime, member, name, label, value)

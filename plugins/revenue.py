@@ -120,6 +120,7 @@ STRUCTURE = Structure(
     checks=checks,
     sample=sample,
     rates=rates,
+    expected=theory.direct_expected,
     examples=(
         Example(
             MYERSON,

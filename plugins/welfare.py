@@ -106,6 +106,7 @@ STRUCTURE = Structure(
     checks=checks,
     sample=sample,
     rates=rates,
+    expected=theory.direct_expected,
     examples=(
         Example(
             VICKREY,

@@ -46,6 +46,7 @@ class Workshop:
     source: Source
     loose: frozenset[str]
     structures: Mapping[str, Match]
+    families: Mapping[str, Any] | None = None
     _models: dict[int, Model] = field(default_factory=dict)
     _derived: dict[Any, Derivation] = field(default_factory=dict)
     _posed: dict[tuple[str, Point], tuple[Program, Any]] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Workshop:
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
         overrides = (*self.task.overrides, *changed)
-        return pipeline.elaborated(self.file, self.source, folder, overrides, self.task.report, seed)
+        return pipeline.elaborated(self.file, self.source, folder, overrides, self.task.report, seed, self.families)
 
     def mechanism(self, market: Market, point: Point) -> Mechanism | None:
         """The mechanism of a regime at a point, nothing remembered; None where no structure handles it."""
@@ -140,8 +141,8 @@ def workshop(task: Task) -> Workshop:
 
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
     file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
-    made = Workshop(task, file, source, loose_params(file), {})
     registry = installed([Path(name) for name in task.plugins])
+    made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families)
     model = made.model(task.point(0))
     return replace(made, structures={name: match(model.markets[name], registry) for name in task.regimes})
 

@@ -31,12 +31,24 @@ if TYPE_CHECKING:
     from mechdsl.pipeline import Run
     from mechdsl.structure import Registry
 
-__all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime", "registry"]
+__all__ = [
+    "View",
+    "aligned",
+    "as_html",
+    "as_text",
+    "comparison",
+    "console",
+    "heading",
+    "plain_table",
+    "regime",
+    "registry",
+]
 
 _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a rule under the head, and one above a total
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
+_WIDE = 4  # goods up to which a menu shows what each item holds of them
 _BINDS = 1e-6  # of the terms of a constraint: a smaller slack is shown as "binds"
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
 
@@ -99,6 +111,13 @@ def _page(runs: Sequence[Run], width: int) -> Console:
     return page
 
 
+def written(shown: RenderableType, width: int = 80) -> str:
+    """What the terminal would show, without colours."""
+    sheet = Console(file=StringIO(), width=width, record=True, highlight=False, markup=False, emoji=False)
+    sheet.print(shown)
+    return sheet.export_text(styles=False)
+
+
 def heading(market: Market) -> RenderableType:
     """The market's title, its sources, and what its types and choices are."""
     lines = [Text.assemble((market.title or market.name, _STRONG), (f"  ({market.name})", _FAINT))]
@@ -129,6 +148,8 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
     if outcome.accounts:
         parts += _books(market, outcome, view)
+    if "menu" in outcome.extra:
+        parts += _menu(outcome, view)
     figures = _bottom_line(outcome)
     parts += [Text(""), figures] if figures else []
     if run.certificate is not None:
@@ -162,6 +183,11 @@ def registry(found: Registry) -> RenderableType:
         parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
         parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
         parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    laws = found.distributions
+    own = ", ".join(name for name in laws.families if name not in laws.origins)
+    parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
+    for name, origin in laws.origins.items():
+        parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
     parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
     return Group(*parts) if parts else _line("no structures are installed")
 
@@ -308,6 +334,11 @@ def _fitting(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
     return groups
 
 
+def plain_table(first: str, titles: Iterable[str]) -> Table:
+    """An empty table in the style of all others: labels on the left, numbers flush right."""
+    return _table(first, titles)
+
+
 def _table(first: str, titles: Iterable[str]) -> Table:
     table = Table(box=_BOX, pad_edge=False, padding=(0, 1), header_style=_STRONG, border_style=_FAINT, show_edge=False)
     table.add_column(first, justify="left", overflow="fold")
@@ -338,6 +369,25 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
     kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
     sheet = _Sheet((IndexSet("accounts", tuple(parties)),), "", tuple(kept))
     return [*lines, *_tables(sheet, View(all_rows=True, width=view.width))]
+
+
+def _menu(outcome: Outcome, view: View) -> list[RenderableType]:
+    """The items on offer, their prices, and how likely each is to be taken; of a long menu its ends."""
+    items = outcome.extra["menu"]
+    place = next(j for j, item in enumerate(items) if item is outcome.extra["item"])
+    numbers = tuple(str(j) for j in range(len(items)))
+    columns = [_column(title, [item[title] for item in items]) for title in ("price", "probability")]
+    outputs = np.array([np.ravel(item["y"]) for item in items])
+    if outputs.shape[1] <= _WIDE:
+        columns += [_column(f"y {j + 1}", outputs[:, j]) for j in range(outputs.shape[1])]
+    expected = outcome.extra["expected"]
+    lines = [
+        f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer the union takes item {place}",
+        f"expected revenue {_money(expected['revenue']['mean'])}, at most {_money(expected['revenue_at_most'])} by any "
+        f"menu   expected welfare {_money(expected['welfare']['mean'])}",
+    ]
+    sheet = _Sheet((IndexSet("menu", numbers),), "", tuple(columns))
+    return [*_tables(sheet, view), Text(""), *(_line(line) for line in lines)]
 
 
 def _bottom_line(outcome: Outcome) -> Text:
