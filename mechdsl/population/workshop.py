@@ -18,6 +18,7 @@ import numpy as np
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
+from mechdsl.distributions import Family
 from mechdsl.elaborate import Override
 from mechdsl.elaborate.measures import Measure, measure
 from mechdsl.elaborate.places import walk
@@ -39,6 +40,8 @@ class Workshop:
         task: what is computed.
         file, source: its text.
         loose: params whose tables can be replaced alone.
+        structures: by regime.
+        families: the distributions at hand.
     """
 
     task: Task
@@ -46,7 +49,7 @@ class Workshop:
     source: Source
     loose: frozenset[str]
     structures: Mapping[str, Match]
-    families: Mapping[str, Any] | None = None
+    families: Mapping[str, Family]
     _models: dict[int, Model] = field(default_factory=dict)
     _derived: dict[Any, Derivation] = field(default_factory=dict)
     _posed: dict[tuple[str, Point], tuple[Program, Any]] = field(default_factory=dict)
@@ -80,7 +83,9 @@ class Workshop:
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
         overrides = (*self.task.overrides, *changed)
-        return pipeline.elaborated(self.file, self.source, folder, overrides, self.task.report, seed, self.families)
+        return pipeline.elaborated(
+            self.file, self.source, folder, overrides, self.task.report, seed, families=self.families
+        )
 
     def mechanism(self, market: Market, point: Point) -> Mechanism | None:
         """The mechanism of a regime at a point, nothing remembered; None where no structure handles it."""
