@@ -147,6 +147,8 @@ class Search:
         for candidate in self.settled(guess, STEPS, "Ipopt, refined"):
             if self.agrees(candidate, raw):
                 yield candidate
+        if raw.worst > CERTIFIED and self.convex and self.form.smooth:
+            yield from self.doing_nothing()
         yield raw
 
     # ------------------------------------------------------------------------------------------------ ways to a point
@@ -174,6 +176,16 @@ class Search:
         found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
         if found.error < SOUND:
             yield self.judged(found, None, Status.OPTIMAL, method)
+
+    def doing_nothing(self) -> Iterator[Candidate]:
+        """Every variable at its lower bound: where that is the optimum, a barrier has nothing to measure by."""
+        form, numbers = self.form, self.numbers
+        lower = form.by_variable(numbers.lower)
+        if all(np.isfinite(table).all() for table in lower.values()):
+            x = completed(form, numbers, form.columns(lower))
+            multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, np.zeros(form.m))
+            guess = Guess(x, multipliers, x > numbers.lower, form.relation == 0)
+            yield self.judged(guess, None, Status.OPTIMAL, "everything at its lower bound")
 
     def along_the_path(self, sizes: Natural) -> Iterator[Candidate]:
         """From the natural point along the central path, its end refined."""
