@@ -1,4 +1,4 @@
-"""The market of `contest.py`, and those who solve it: mechdsl, Ipopt's callbacks by hand, CasADi, Pyomo.
+"""The market of `resolve.py`, and those who solve it: mechdsl, Ipopt's callbacks by hand, CasADi, Pyomo, CVXPY, scipy.
 
 Each is made from the same numbers once and is then a function of the weights alone. They share Ipopt, its options and
 where it starts, but for mechdsl, which is asked as everything in it asks: weights in, a certified optimum out.
@@ -26,9 +26,11 @@ __all__ = [
     "data_of",
     "prepared",
     "with_casadi",
+    "with_cvxpy",
     "with_cyipopt",
     "with_mechdsl",
     "with_pyomo",
+    "with_slsqp",
 ]
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -230,6 +232,56 @@ def with_pyomo(data: Data) -> Solver:
         solver = ca.nlpsol("market", "ipopt", programme, {"print_time": False, "ipopt": {**QUIET, "tol": 1e-8}})
         found = solver(x0=read.x_init, lbx=read.x_lb, ubx=read.x_ub, lbg=read.g_lb, ubg=read.g_ub)
         return _optimal(solver, found)
+
+    return solve
+
+
+def with_cvxpy(data: Data) -> Solver:
+    """CVXPY, its weights parameters, so that it is translated once (DPP), solved by Clarabel in power cones."""
+    import cvxpy as cp
+
+    x, w = cp.Variable(data.size, nonneg=True), cp.Parameter(data.size, nonneg=True)
+    domains = range(data.size)
+
+    def power(k: int, exponent: float) -> Any:
+        return cp.power(x[k], float(exponent), approx=False)
+
+    costs = cp.hstack([power(k, data.rho[k]) for k in domains])
+    supplied = [
+        x[k] + cp.sum(cp.hstack([data.mu[k, i] * power(i, data.gamma[k, i]) for i in domains])) for k in domains
+    ]
+    problem = cp.Problem(cp.Minimize(w @ costs), [s >= d for s, d in zip(supplied, data.demand, strict=True)])
+
+    def solve(weights: Array) -> float:
+        w.value = weights
+        problem.solve(solver=cp.CLARABEL)
+        if problem.status != "optimal":
+            raise RuntimeError(f"CVXPY: {problem.status}")
+        return float(problem.value)
+
+    return solve
+
+
+def with_slsqp(data: Data) -> Solver:
+    """scipy's SLSQP with exact gradients."""
+    from scipy.optimize import minimize
+
+    callbacks, start = ByHand(data), data.start
+    demand = {
+        "type": "ineq",
+        "fun": lambda x: callbacks.constraints(x) - data.demand,
+        "jac": lambda x: callbacks.jacobian(x).reshape(data.size, data.size),
+    }
+
+    def solve(weights: Array) -> float:
+        callbacks.weights, callbacks.at = weights, None
+        found = minimize(
+            callbacks.objective, start, jac=callbacks.gradient, bounds=[(1e-12, None)] * data.size,
+            constraints=[demand], method="SLSQP", options={"ftol": 1e-12, "maxiter": 500},
+        )  # fmt: skip
+        if not found.success:
+            raise RuntimeError(f"SLSQP: {found.message}")
+        return float(found.fun)
 
     return solve
 

@@ -23,13 +23,15 @@ from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
 from mechdsl.overrides import assignments, entries
 from mechdsl.pipeline import Run
+from mechdsl.population.study import data_hash
+from mechdsl.population.task import Task
 from mechdsl.program import Program
 from mechdsl.report import json_report
 from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
 from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse"]
+__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse", "task_of"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -68,8 +70,9 @@ def parse(
 def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
-    model = pipeline.elaborated(file, source, folder, seed=seed)
-    return MarketFile(file, source, folder, model, installed([Path(p) for p in plugins]), seed)
+    registry = installed([Path(p) for p in plugins])
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
+    return MarketFile(file, source, folder, model, registry, seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,7 +149,8 @@ class MarketFile:
             return self.model
         given = (self._overrides(set), self._overrides(at))
         seed = self.seed if seed is None else seed
-        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed)
+        families = self.registry.distributions.families
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
@@ -361,6 +365,38 @@ def exported(markets: Sequence[Market], registry: Registry, to: str) -> str:
         raise UsageError(f"{to} holds one regime: name one of {', '.join(posed)}")
     (programme,) = posed.values()
     return {"pyomo": pyomo_text, "nl": nl_text}[to](*programme)
+
+
+def task_of(
+    model: Model,
+    path: str | Path | None,
+    sets: Sequence[str] = (),
+    at: Sequence[str] = (),
+    *,
+    regimes: Sequence[str] = (),
+    plugins: Sequence[str | Path] = (),
+    draws: int = 0,
+    seed: int = 0,
+) -> Task:
+    """What to compute, as text and numbers, from a model and what is given from outside.
+
+    Args:
+        model: the file, read.
+        path: of the file; None for a text.
+        sets: as after `--set`.
+        at: as after `--at`.
+        regimes: those asked for; () for all.
+        plugins: files of further structures.
+        draws: of the types.
+        seed: of types and params.
+    """
+    folder = str(Path(path).resolve().parent) if path is not None else None
+    overrides, report = (tuple(o for text in given for o in assignments(text)) for given in (sets, at))
+    return Task(
+        model.source.text, model.source.name, folder, tuple(regimes) or tuple(model.markets),
+        tuple(str(Path(p).resolve()) for p in plugins), overrides, report,
+        draws=draws, seed=seed, data=data_hash(model.file, folder),
+    )  # fmt: skip
 
 
 def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quantity, Array]]:

@@ -18,11 +18,13 @@ import numpy.typing as npt
 from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
 from mechdsl.distributions import Distribution, Regularity
-from mechdsl.errors import Diagnostic, Span
+from mechdsl.errors import Diagnostic, MechError, Span, UsageError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity, quantities
 from mechdsl.market import Market, Model
 from mechdsl.pipeline import mechanism, stated_report, unhandled
+from mechdsl.population.study import experiment_study
+from mechdsl.population.task import Task
 from mechdsl.program import Constraint
 from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
@@ -88,7 +90,7 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
         regimes: which; none named: all.
         deep: solve each regime of direct procurement some hundred times, for complements and ties.
     """
-    found = [*model.warnings, *_unused(model.file), *_not_run(model)]
+    found = [*model.warnings, *_unused(model.file), *_stuck(model)]
     looked: list[RegimeDiagnosis] = []
     types: dict[tuple[str, Distribution], TypeDiagnosis] = {}
     for name in regimes or tuple(model.markets):
@@ -302,10 +304,21 @@ def _scales(market: Market) -> Iterator[Diagnostic]:
 # ------------------------------------------------------------------------------------------------- the file as a whole
 
 
-def _not_run(model: Model) -> Iterator[Diagnostic]:
+def _stuck(model: Model) -> Iterator[Diagnostic]:
+    """Experiments whose tables or figures have no meaning in the market."""
+    task = Task(model.source.text, model.source.name, None, tuple(model.markets))
     for experiment in model.experiments:
-        message = f"experiment '{experiment.name.id}' is understood, and no command of this version runs it"
-        yield Diagnostic("M107", message, experiment.name.span, "`solve` solves the regimes it names.", "note")
+        try:
+            experiment_study(experiment, model, task)
+        except MechError as error:
+            first = error.diagnostics[0]
+            reason, hint = first.message, first.hint
+        except UsageError as error:
+            reason, hint = str(error), "Change the experiment, or what it plots."
+        else:
+            continue
+        message = f"experiment '{experiment.name.id}' cannot run: {reason}"
+        yield Diagnostic("M107", message, experiment.name.span, hint, "warning")
 
 
 def _unused(file: tree.File) -> Iterator[Diagnostic]:

@@ -83,6 +83,9 @@ class MechError(Exception):
         self.source = source
         super().__init__(self.render())
 
+    def __reduce__(self) -> tuple[type[MechError], tuple[tuple[Diagnostic, ...], Source]]:
+        return MechError, (self.diagnostics, self.source)  # whole, from one process to another
+
     def render(self) -> str:
         return "\n\n".join(d.render(self.source) for d in self.diagnostics)
 

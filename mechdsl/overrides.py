@@ -17,7 +17,7 @@ from mechdsl.elaborate.expressions import label_text
 from mechdsl.errors import MechError, UsageError
 from mechdsl.formula import IndexSet
 
-__all__ = ["assignments", "entries"]
+__all__ = ["assignments", "constant", "entries"]
 
 
 def assignments(text: str) -> tuple[Override, ...]:
@@ -42,19 +42,27 @@ def _spread(name: str, labels: tuple[str, ...], node: tree.Expression, text: str
         return [o for label, inner in node.entries for o in _spread(name, (*labels, label_text(label)), inner, text)]
     if isinstance(node, tree.Name | tree.String):
         return [Override(name, labels, label_text(node))]
-    return [Override(name, labels, float(_constant(node, text)))]
+    return [Override(name, labels, float(constant(node, text)))]
 
 
-def _constant(node: tree.Expression, text: str) -> Fraction:
-    """A literal number, signed, perhaps in the four operations."""
+def constant(node: tree.Expression, text: str) -> Fraction:
+    """A literal number, signed, perhaps in the four operations.
+
+    Args:
+        node: as parsed.
+        text: what the message calls it.
+
+    Raises:
+        UsageError: it is no such number.
+    """
     match node:
         case tree.Number():
             return node.value
         case tree.Unary(operator="-" | "+"):
-            inner = _constant(node.operand, text)
+            inner = constant(node.operand, text)
             return -inner if node.operator == "-" else inner
         case tree.Binary(operator="+" | "-" | "*" | "/"):
-            left, right = _constant(node.left, text), _constant(node.right, text)
+            left, right = constant(node.left, text), constant(node.right, text)
             if node.operator == "/":
                 if right == 0:
                     raise UsageError(f"'{text}' divides by zero")

@@ -6,7 +6,7 @@ side by side, so any of it can be printed, tested or reported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import numpy as np
 
 from mechdsl import syntax
 from mechdsl import syntax_tree as tree
+from mechdsl.distributions import Family
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
@@ -34,6 +35,7 @@ def load(
     overrides: Sequence[Override] = (),
     report: Sequence[Override] = (),
     seed: int = 0,
+    families: Mapping[str, Family] | None = None,
 ) -> Model:
     """Read, parse and elaborate a file.
 
@@ -41,7 +43,7 @@ def load(
         MechError: with every mistake found.
     """
     file, source = syntax.read(path)
-    return elaborated(file, source, Path(path).parent, overrides, report, seed)
+    return elaborated(file, source, Path(path).parent, overrides, report, seed, families)
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
@@ -60,6 +62,7 @@ def elaborated(
     overrides: Sequence[Override] = (),
     report: Sequence[Override] = (),
     seed: int = 0,
+    families: Mapping[str, Family] | None = None,
 ) -> Model:
     """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
 
@@ -68,7 +71,7 @@ def elaborated(
     """
     from mechdsl.theory.faults import faults
 
-    model = elaborate(file, source, folder, overrides, report, seed)
+    model = elaborate(file, source, folder, overrides, report, seed, families)
     found = [fault for market in model.markets.values() for fault in faults(market)]
     if found:
         raise MechError(found, source)

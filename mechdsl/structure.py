@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mechdsl.distributions.plugged import Plugged, plugged
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 
@@ -155,11 +156,14 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The structures at hand, made once at start-up; `origins` says where each came from."""
+    """The structures at hand, made once at start-up; `origins` says where each came from; the distributions beside
+    them.
+    """
 
     structures: tuple[Structure, ...]
     broken: tuple[Broken, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
+    distributions: Plugged = field(default_factory=plugged)
 
 
 _CALLABLE_FIELDS: Mapping[str, int] = {"derive": 1, "program": 2, "parameters": 2, "recover": 2, "checks": 3}
@@ -206,13 +210,25 @@ def _accepts(function: Callable[..., Any], count: int) -> bool:
 
 
 def installed(files: Sequence[Path] = ()) -> Registry:
-    """All structures: those of installed packages (entry points), then those of `files` (`--plugin`)."""
+    """All structures and distributions: of installed packages (entry points), then of `files` (`--plugin`).
+
+    A file defines `STRUCTURE`, or `DISTRIBUTIONS`, or both.
+    """
+    modules: dict[Path, Any] = {}
     structures: dict[str, Structure] = {}
     broken: list[Broken] = []
     origins: dict[str, str] = {}
     points = sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
     sources: list[tuple[str, str, Callable[[], Any]]] = [(p.name, p.value, p.load) for p in points]
-    sources += [(path.stem, str(path), functools.partial(_from_file, path)) for path in files]
+    for path in files:
+        try:
+            modules[path] = _module(path)
+        except Exception as error:  # noqa: BLE001 - as below
+            broken.append(Broken(path.stem, f"{path}: {type(error).__name__}: {error}"))
+    laws = [(p.stem, str(p), functools.partial(getattr, m, "DISTRIBUTIONS")) for p, m in modules.items()
+            if hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
+    sources += [(p.stem, str(p), functools.partial(_structure_in, m)) for p, m in modules.items()
+                if hasattr(m, "STRUCTURE") or not hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
     for name, origin, load in sources:
         try:
             candidate = load()
@@ -227,17 +243,23 @@ def installed(files: Sequence[Path] = ()) -> Registry:
             continue
         structures[candidate.name] = candidate
         origins[candidate.name] = origin
-    return Registry(tuple(structures.values()), tuple(broken), origins)
+    distributions = plugged(laws)
+    broken += [Broken(name, reason) for name, reason in distributions.broken]
+    return Registry(tuple(structures.values()), tuple(broken), origins, distributions)
 
 
-def _from_file(path: Path) -> Any:
+def _module(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"mechdsl_plugin_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def _structure_in(module: Any) -> Any:
     if not hasattr(module, "STRUCTURE"):
-        raise AttributeError("the file defines no STRUCTURE")
+        raise AttributeError("the file defines no STRUCTURE, and no DISTRIBUTIONS")
     return module.STRUCTURE
 
 

@@ -16,6 +16,7 @@ import sympy as sp
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.accounting import constraint_slack, settle, stated_values
+from mechdsl.distributions.conformance import check_family
 from mechdsl.elaborate import elaborate
 from mechdsl.errors import MechError, Source
 from mechdsl.evaluate import Array, evaluate
@@ -26,7 +27,7 @@ from mechdsl.outcome import Outcome
 from mechdsl.program import Optimum, given, optima
 from mechdsl.structure import Example, Registry, Report, Structure, match, verify
 
-__all__ = ["Failure", "NonconformingError", "check_structure", "failures"]
+__all__ = ["Failure", "NonconformingError", "check_family", "check_structure", "failures"]
 
 SEED = 20_250_101
 TOLERANCE = 1e-6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,20 +132,34 @@ def test_what_else_a_market_may_hold(change: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    "change",
     [
-        ({"demand": "", "platform": "value sum(k: 3 * log(1 + x[k]))"}, None),
-        ({"cost": "max(x[k]^1.5, 2 * x[k] - 1)"}, "kinks"),
+        {"demand": "", "platform": "value sum(k: 3 * log(1 + x[k]))"},
+        {"platform": "value sum(k: 3 * log(1 + x[k]))"},
+        {"demand": "", "platform": "value 5 * log(1 + sum(k: x[k]))"},
+        {"demand": "", "platform": "value 5 * sum(k: x[k])", "range": "in [0, 4]"},
     ],
-    ids=["elastic", "kinks"],
+    ids=["elastic", "elastic beside demand", "of the total", "linear value"],
 )
-def test_what_goes_to_ipopt_is_counted(change: dict[str, str], reason: str | None) -> None:
+def test_elastic_demand_starts_from_one_solved_alone(change: dict[str, str]) -> None:
     market = pipeline.parse(MARKET.format(**(PLAIN | change))).markets["main"]
+    batch = compile_batch(theory.pointwise_program(market))
+    quantity = batch.program.parameters[0]
+    given = {quantity: np.random.default_rng(2).uniform(0.1, 1, (300, *quantity.shape))}
+    solution = batch.solve(given)
+    assert batch.refusal is None
+    assert 1 <= solution.fallbacks <= 6
+    assert solution.certified.all()
+    agrees(batch, given, solution, 60)
+
+
+def test_what_the_batch_cannot_take_is_solved_one_at_a_time_and_counted() -> None:
+    market = pipeline.parse(MARKET.format(**(PLAIN | {"cost": "max(x[k]^1.5, 2 * x[k] - 1)"}))).markets["main"]
     batch = compile_batch(theory.pointwise_program(market))
     quantity = batch.program.parameters[0]
     given = {quantity: np.random.default_rng(2).uniform(0.1, 1, (8, *quantity.shape))}
     solution = batch.solve(given)
-    assert (reason or "") in (batch.refusal or "")
+    assert "kinks" in (batch.refusal or "")
     assert solution.fallbacks == 8
     assert solution.certified.all()
 
@@ -174,8 +189,8 @@ def test_a_perturbed_point_loses_its_certificate(kind: str, part: str, monkeypat
     batch = compile_batch(programme(case(42, 3, kind)))
     solve = batch_machine.Loaded.solve
 
-    def off(self: batch_machine.Loaded, opened: Array, related: bool) -> tuple[Array, Array, Array, Array, Whole]:
-        x, multipliers, low, high, status = solve(self, opened, related)
+    def off(self: batch_machine.Loaded, *given: Any) -> tuple[Array, Array, Array, Array, Whole]:
+        x, multipliers, low, high, status = solve(self, *given)
         (x if part == "x" else multipliers)[::2] *= 1 + 1e-5
         return x, multipliers, low, high, status
 

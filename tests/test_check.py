@@ -142,8 +142,11 @@ def test_a_demand_that_nothing_raises_is_out_of_reach_without_bounds(registry: R
     assert findings(text, registry) == {"M103": "constraint far[k]: sum(i: mu[k, i] * x[i]) >= 1"}
 
 
-def test_an_experiment_is_said_not_to_run(registry: Registry) -> None:
-    found = findings(GOOD + 'experiment later "Later" { draws 10  table revenue }\n', registry)
+@pytest.mark.parametrize("item", ["plot heatmap(revenue)", "plot line(welfare)"])
+def test_an_experiment_that_cannot_run_is_said(item: str, registry: Registry) -> None:
+    good = 'experiment later "Later" { draws 10  table revenue  plot box(revenue) }\n'
+    assert "M107" not in findings(GOOD + good, registry)
+    found = findings(GOOD + f'experiment later "Later" {{ draws 10  {item} }}\n', registry)
     assert found == {"M107": "later"}
 
 

@@ -124,3 +124,68 @@ def test_solve_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main_regime["status"] == "infeasible"
     assert "lower demand[text] by 0.5 from 4 to 3.5 (0.125 of it)" in main_regime["message"]
     assert "demand[text] and the cap of x[text]" in main_regime["message"]
+
+
+# Five markets with further constraints: the remedy and the clash by hand; then the remedy is applied, and solves.
+
+HEAD = """
+market clash "Three domains"
+index k, i in domains = {video, text, audio}
+param d[k] in [0, inf) = {video: 3, text: 4, audio: 2}
+param hours in [0, inf) = 7
+param energy in [0, inf) = 9
+layer platform
+layer creator[k] { type c[k] ~ uniform(0.1, 1)  choose x[k] CAP  cost c[k] * x[k]^2 }
+contract platform -> creator: direct
+objective platform: maximize revenue
+report c = 0.5
+"""
+ALL = {"demand[video]", "demand[text]", "demand[audio]"}
+CLASHES = [
+    pytest.param(  # 9 hours are asked for; two more are 2/7, less than two fewer of any demand
+        ">= 0", "demand[k]: x[k] >= d[k]\nconstraint budget: sum(k: x[k]) <= hours\n",
+        {"budget": 9.0}, {*ALL, "budget"}, "param hours in [0, inf) = 7", "param hours in [0, inf) = 9",
+        id="a budget",
+    ),
+    pytest.param(  # sqrt(9 - 1) for text beside audio = 0 and video = 1; less of 4 costs 0.29, more energy 8/9
+        ">= 0", "demand[k where d[k] > 3]: x[k] >= d[k]\nconstraint effort: sum(k: x[k]^2) <= energy\n"
+        "constraint tie: x[video] == x[audio] + 1\n",
+        {"demand[text]": 8**0.5}, {"demand[text]", "effort"}, "text: 4", "text: 2.828427",
+        id="a curved budget and an equation",
+    ),
+    pytest.param(  # beyond 1 a unit counts by half: 6 units are worth 3.5
+        ">= 0", "demand[k]: if(x[k] < 1, x[k], (x[k] + 1) / 2) >= d[k]\nconstraint most: max(x[video], x[text]) <= 6\n",
+        {"demand[text]": 3.5}, {"demand[text]", "most"}, "text: 4", "text: 3.499999", id="cases of a decision",
+    ),
+    pytest.param(  # 1 + 2 * 0.4 of everything at the caps
+        "in [0, 1]", "param mu[i, k] in [0, inf) = 0.4\n"
+        "demand[k]: x[k] + sum(i where i != k: mu[i, k] * x[i]^0.8) >= d[k]\n",
+        {"demand[video]": 1.8, "demand[text]": 1.8, "demand[audio]": 1.8}, None,
+        "{video: 3, text: 4, audio: 2}", "1.799999", id="caps with transfers",
+    ),
+    pytest.param(  # audio 3 and the pair 5 make 8 of 10
+        ">= 0", "constraint least: sum(k: x[k]) >= 3 + hours\nconstraint most[k]: x[k] <= 3\n"
+        "constraint pair: x[video] + x[text] <= 5\n",
+        {"least": 8.0}, {"least", "most[audio]", "pair"}, "hours in [0, inf) = 7", "hours in [0, inf) = 4.999999",
+        id="rows against rows",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cap", "rows", "remedy", "members", "old", "new"), CLASHES)
+def test_what_clashes_and_the_cheapest_way_out(
+    cap: str, rows: str, remedy: dict[str, float], members: set[str] | None, old: str, new: str
+) -> None:
+    text = HEAD.replace("CAP", cap) + rows
+    one = found(text)
+    assert {r.name: r.enough for r in one.remedy} == pytest.approx(remedy, rel=1e-5)
+    assert one.minimal
+    assert members is None or set(one.members) == members
+    run = pipeline.run(pipeline.parse(text).markets["main"], REGISTRY)
+    assert run.outcome is not None
+    assert run.outcome.status.word == "infeasible"
+    assert old in text
+    assert clash(text.replace(old, new)) is None
+    mended = pipeline.run(pipeline.parse(text.replace(old, new)).markets["main"], REGISTRY)
+    assert mended.outcome is not None
+    assert mended.outcome.status.word == "optimal"

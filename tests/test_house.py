@@ -43,9 +43,10 @@ LAYERS = (
     "certify",
     "theory",
     "report",
-    "population",
     "pipeline",
     "testing",
+    "population",
+    "figures",
     "check",
     "api",
     "commands",
@@ -58,11 +59,14 @@ CONFINED: dict[str, tuple[str, ...]] = {
     "pyomo": ("engines", "testing"),
     "cyipopt": ("engines",),
     "rich": ("report", "commands"),
+    "matplotlib": ("figures",),
+    "distributed": ("population",),
+    "pyarrow": ("population",),
     # A stage is a function of its arguments: no clock, no dice but a seed's, no log.
     "datetime": ("commands",),
     "logging": (),
     "random": (),
-    "time": ("commands", "engines"),  # a solution says how long it took
+    "time": ("commands", "engines", "population"),  # how long it took; whether more processes pay
     # These run what they read.
     "builtins": (),
     "cloudpickle": (),
@@ -80,7 +84,22 @@ BANNED_ANYWHERE = {"parse_expr", "parse_latex", "sympify"}
 BANNED_CALLS = {"S"}  # sympy's short name for sympify; its constants (S.One) are welcome
 
 # Values are frozen. These are at work: they gather as they go, and no stage hands them to the next. (Private ones may.)
-AT_WORK = {"Along", "Complementarity", "Game", "Mechanism", "RegimeNames", "Resolver", "Scope", "Tables"}
+AT_WORK = {
+    "Along",
+    "Complementarity",
+    "Game",
+    "Mechanism",
+    "Quantiles",
+    "RegimeNames",
+    "Resolver",
+    "Scope",
+    "Tables",
+    "Tally",
+    "Workshop",
+}
+
+# Extras whose packages are imported where they are used, with a word on what to install where they are missing.
+RUNTIME_EXTRAS = ("figures", "tables", "cluster")
 
 BANNED_FILE_NAMES = {"base", "common", "helper", "helpers", "misc", "tools", "util", "utils"}
 
@@ -168,7 +187,8 @@ def test_what_is_confined_stays_in_its_room(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=NAMES)
 def test_every_import_is_a_declared_dependency(path: Path) -> None:
     project = tomllib.loads((TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {requirement.split(">=")[0] for requirement in project["dependencies"]}
+    optional = [r for extra in RUNTIME_EXTRAS for r in project["optional-dependencies"][extra]]
+    declared = {r.split(">=")[0] for r in (*project["dependencies"], *optional)}
     roots = {module.split(".")[0] for module, _ in imports(parsed(path))}
     assert roots <= declared | set(sys.stdlib_module_names) | {"mechdsl"}
 

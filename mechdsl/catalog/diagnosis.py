@@ -111,11 +111,12 @@ DIAGNOSIS = (
     ),
     Explanation(
         "M107",
-        "an experiment that this version does not run",
-        "The experiment is read and checked, and no command of this version runs it.",
-        "State the values that matter as regimes, and solve them.",
-        bad='experiment scale "More demand" { vary d.video in 3..6 by 1  table revenue }',
-        good="regime now { }\nregime later { set d[video] = 6 }",
+        "an experiment that cannot run",
+        "A figure of the experiment does not suit what is varied and drawn: a heat map wants two params varied, a line "
+        "one, a box draws of the types.",
+        "Plot what suits the experiment, or vary and draw what the figure needs.",
+        bad='experiment scale "More demand" { vary d.video in 3..6 by 1  plot heatmap(revenue) }',
+        good='experiment scale "More demand" { vary d.video in 3..6 by 1  plot line(revenue) }',
     ),
     Explanation(
         "M108",

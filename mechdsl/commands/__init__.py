@@ -24,6 +24,9 @@ OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
 # `name` lies in `mechdsl.commands.name`; the sentence is its line in the help.
 COMMANDS = {
     "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
+    "simulate": "outcomes at many draws of the types: means, errors, quantiles, and every row in a file",
+    "sweep": "outcomes on a grid of params, and where along it what binds changes",
+    "run": "the file's experiments: tables and figures",
     "inspect": "everything derived, each step named, justified and sourced",
     "check": "look at a model without solving it (or, with --deep, with many solves)",
     "fmt": "lay out files, in place",

@@ -52,7 +52,8 @@ def at_option(made: argparse.ArgumentParser) -> None:
 
 def plugin_option(made: argparse.ArgumentParser) -> None:
     """`--plugin`, repeatable."""
-    made.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a market structure of one's own")
+    text = "a market structure, or distributions, of one's own"
+    made.add_argument("--plugin", action="append", default=[], metavar="FILE", help=text)
 
 
 def loaded(options: argparse.Namespace) -> tuple[Model, Registry]:
@@ -63,7 +64,8 @@ def loaded(options: argparse.Namespace) -> tuple[Model, Registry]:
     existing(options.file)
     stated = (options.set, getattr(options, "at", []))
     overrides, report = ([o for text in given for o in assignments(text)] for given in stated)
-    return load(options.file, overrides, report, options.seed), registry(options)
+    at_hand = registry(options)
+    return load(options.file, overrides, report, options.seed, at_hand.distributions.families), at_hand
 
 
 def chosen(model: Model, options: argparse.Namespace) -> tuple[Market, ...]:

@@ -1,7 +1,7 @@
 """Distributions of private types: what screening needs of them, exact and stable far into the tails.
 
 `FAMILIES` maps a name of the language to its family; a `Distribution` gives cdf, density, quantiles, hazards, virtual
-costs and values, regularity and ironing.
+costs and values, regularity and ironing. A plugin adds families of its own (`plugged`) and tries them (`conformance`).
 """
 
 from mechdsl.distributions.arguments import DistributionError, Number, Support

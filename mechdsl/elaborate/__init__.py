@@ -7,11 +7,13 @@ program.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from mechdsl import syntax_tree as tree
+from mechdsl.distributions import Family
+from mechdsl.distributions.plugged import plugged
 from mechdsl.elaborate.names import RegimeNames
 from mechdsl.elaborate.outcomes import claim_mistakes, experiment_mistakes
 from mechdsl.elaborate.regime import RegimeBuilder
@@ -31,6 +33,7 @@ def elaborate(
     overrides: Sequence[Override] = (),
     report: Sequence[Override] = (),
     seed: int = 0,
+    families: Mapping[str, Family] | None = None,
 ) -> Model:
     """The model a file states.
 
@@ -41,6 +44,7 @@ def elaborate(
         overrides: replace params, after the file's own `set`s.
         report: entries of the report (`--at`), on top of the file's own.
         seed: of params drawn with `~`.
+        families: the distributions known; None: the built-in ones and those of installed packages.
 
     Raises:
         MechError: with everything found wrong in any regime.
@@ -49,9 +53,10 @@ def elaborate(
     shared = tuple(s for s in file.statements if not isinstance(s, tree.RegimeStatement))
     regimes = [s for s in file.statements if isinstance(s, tree.RegimeStatement)]
     plans = [(r.name.id, r.title or "", r.body) for r in regimes] or [("main", "", ())]
+    known_laws = plugged().families if families is None else families
     markets: dict[str, Market] = {}
     for name, title, body in plans:
-        names = RegimeNames(shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics)
+        names = RegimeNames(shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics, known_laws)
         market = RegimeBuilder(names, tuple(report)).market(name, title)
         if market is not None:
             markets[name] = market

@@ -19,7 +19,7 @@ import numpy as np
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
-from mechdsl.distributions import FAMILIES, Distribution, DistributionError, Family
+from mechdsl.distributions import Distribution, DistributionError, Family
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
 from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Folder, entry_text
@@ -148,19 +148,19 @@ class Laws:
         """The call with its arguments evaluated over the letters not fixed, ready to be built at each label."""
         call = node.distribution if isinstance(node, tree.Truncated) else node
         if not isinstance(call, tree.Call):
-            hint = f"Known here: {', '.join(FAMILIES)}."
+            hint = f"Known here: {', '.join(self.names.families)}."
             word = node.name if isinstance(node, tree.Subscript) else node.id if isinstance(node, tree.Name) else ""
-            if word in FAMILIES:
-                given = ", ".join(FAMILIES[word].parameters) or "..."
-                hint = f"Its arguments stand in parentheses: {word}({given}), {FAMILIES[word].doc}."
+            if word in self.names.families:
+                given = ", ".join(self.names.families[word].parameters) or "..."
+                hint = f"Its arguments stand in parentheses: {word}({given}), {self.names.families[word].doc}."
             elif isinstance(node, tree.Number | tree.Name | tree.Subscript):
                 hint = f"What is known for certain is point(v). {hint}"
             self._error("M012", "a distribution is expected here", node, hint)
             return None
-        family = FAMILIES.get(call.name)
+        family = self.names.families.get(call.name)
         if family is None:
             place = self.names.word(call, call.name)
-            hint = did_you_mean(call.name, FAMILIES)
+            hint = did_you_mean(call.name, self.names.families)
             if call.name in LAWS:
                 hint = f"Did you mean '{LAWS[call.name]}'? {hint[hint.find('Known') :]}"
             self._error("M012", f"unknown distribution '{call.name}'", place, hint)

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
-from mechdsl.distributions import Distribution
+from mechdsl.distributions import Distribution, Family
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
 from mechdsl.elaborate.laws import Laws
 from mechdsl.elaborate.places import word_span
@@ -49,6 +49,7 @@ class RegimeNames:
     overrides: tuple[Override, ...]
     seed: int
     diagnostics: list[Diagnostic]
+    families: Mapping[str, Family]
     declared: dict[str, Declared] = field(default_factory=dict)
     set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
     letter_sets: dict[str, str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ static const int FLIPS = 4, PATIENCE = 12, NEAR_STEPS = 24, STEPS = 60, PATH_STE
 
 typedef struct {
     whole n, m, terms, linear, constants, families, slots, most_turns, most_factors, definitions, served;
-    whole at_linear, at_constant, at_lower, at_upper, registers, separable, monotone, powers, numbers, instances, few;
+    whole at_linear, at_constant, at_lower, at_upper, registers, separable, monotone, powers, separate, numbers, instances, few;
     const whole *family, *steps, *constant_register;
     const real *constant_value;
     const whole *result, *column, *factor, *turns, *turn_one, *turn_other, *turn_done;
@@ -1169,31 +1169,73 @@ static real follow(const Layout *L, Work *w)
 
 /* --------------------------------------------------------------------------------------------------------- one by one */
 
-/* A box that holds every optimum, given a feasible x, for an increasing separable objective (gap.reach). */
-static void reach(const Layout *L, Work *w, real *low, real *high)
+/* Where the convex f_k is smallest, by bisection on the sign of its slope over the logarithm of the distance. */
+static real least_cost(const Layout *L, Work *w, whole k, real lower, real upper)
 {
-    real spent = 0, slope;
-    for (whole k = 0; k < L->n; k++)
-        if (L->own[k])
-            spent += larger(cost(L, w, k, w->x[k], &slope) - cost(L, w, k, w->V[L->at_lower + k], &slope), 0);
-    real room = log(larger(spent, 1e-300) * (1 + 1e-9));
-    for (whole k = 0; k < L->n; k++) {
-        low[k] = w->V[L->at_lower + k], high[k] = INFINITY;
-        if (L->own[k])
-            high[k] = low[k] + (supplied(L, w, k, room) - low[k]) * (1 + 1e-5);
-        high[k] = smaller(high[k], w->V[L->at_upper + k]);
+    real low = -LARGEST, high = LARGEST, slope;
+    for (int count = 0; count < 80; count++) {
+        real middle = (low + high) / 2;
+        cost(L, w, k, smaller(lower + exp(middle), upper), &slope);
+        if (slope < 0)
+            low = middle;
+        else
+            high = middle;
     }
+    return smaller(lower + exp(high), upper);
+}
+
+/* The largest x with f_k(x) <= limit, f_k rising from bottom on; infinite where there is no largest. */
+static real last_cost(const Layout *L, Work *w, whole k, real bottom, real limit)
+{
+    real low = -LARGEST, high = LARGEST, slope;
+    for (int count = 0; count < 80; count++) {
+        real middle = (low + high) / 2;
+        if (cost(L, w, k, bottom + exp(middle), &slope) <= limit)
+            low = middle;
+        else
+            high = middle;
+    }
+    return high >= LARGEST ? INFINITY : bottom + exp(high);
+}
+
+/* A box that holds every optimum, given a feasible x: no separate convex cost can exceed what the others leave of the
+ * value there (gap.reach). It is unbounded where the objective's form gives none. */
+static void reach(const Layout *L, Work *w, int monotone, real *low, real *high)
+{
+    real slope, *bottom = w->other_plus, *least = w->other_minus, spent = 0;
+    for (whole k = 0; k < L->n; k++) {
+        low[k] = w->V[L->at_lower + k], high[k] = w->V[L->at_upper + k];
+        bottom[k] = low[k];
+        if (!L->own[k])
+            continue;
+        if (!L->separate || !isfinite(low[k])) {
+            spent = INFINITY;
+            continue;
+        }
+        if (!monotone)
+            bottom[k] = least_cost(L, w, k, low[k], high[k]);
+        least[k] = cost(L, w, k, bottom[k], &slope);
+        spent += larger(cost(L, w, k, w->x[k], &slope) - least[k], 0);
+    }
+    if (!isfinite(spent))
+        return;
+    real room = log(larger(spent, 1e-300) * (1 + 1e-9));
+    for (whole k = 0; k < L->n; k++)
+        if (L->own[k]) {
+            real end = monotone ? low[k] + (supplied(L, w, k, room) - low[k]) * (1 + 1e-5)
+                                : last_cost(L, w, k, bottom[k], least[k] + spent + 1e-9 * fabs(least[k]));
+            high[k] = smaller(high[k], end);
+        }
 }
 
 /* One problem, its numbers in V: the solution in x, multipliers. */
-static whole one(const Layout *L, Work *w, int near)
+static whole one(const Layout *L, Work *w, int near, int *monotone)
 {
     for (whole k = 0; k < L->n; k++)
         if (w->V[L->at_lower + k] > w->V[L->at_upper + k])
             return CROSSED;
-    if (!load(L, w))
-        return SPECIAL;
-    for (whole k = 0; k < L->n; k++) {
+    *monotone = load(L, w);
+    for (whole k = 0; k < L->n && *monotone; k++) {
         real total = 0;
         for (whole p = L->cost_start[k]; p < L->cost_start[k + 1]; p++)
             total += w->V[L->cost_term[p]];
@@ -1202,9 +1244,9 @@ static whole one(const Layout *L, Work *w, int near)
         if (L->own[k] && total == 0)
             return SPECIAL;
     }
-    if (L->powers)
+    if (L->powers && *monotone)
         power_law(L, w);
-    if (near) { /* from the last problem's solution */
+    if (near) { /* from a neighbour's solution */
         copy(w->x, w->x_near, L->n);
         copy(w->multipliers, w->m_near, L->m);
         for (whole k = 0; k < L->n; k++) {
@@ -1212,6 +1254,8 @@ static whole one(const Layout *L, Work *w, int near)
             w->x[k] = smaller(larger(w->x[k], lower), upper);
             w->free[k] = lower < w->x[k] && w->x[k] < upper;
         }
+        complete(L, w, w->x);
+        define_prices(L, w, w->x, w->multipliers);
         for (whole j = 0; j < L->m; j++)
             w->active[j] = w->multipliers[j] != 0 || !w->flexible[j];
         if (settle(L, w, w->x, w->multipliers, w->free, w->active, NEAR_STEPS) <= SOUND) {
@@ -1221,6 +1265,8 @@ static whole one(const Layout *L, Work *w, int near)
             return CONVERGED;
         }
     }
+    if (!*monotone)
+        return LOST;
     whole status = nature(L, w);
     if (status != CONVERGED)
         return status;
@@ -1244,30 +1290,36 @@ static whole one(const Layout *L, Work *w, int near)
 }
 
 /* Problems one after the other: what open entries are multiplied by, (count, opens), to solutions, the boxes that hold
- * every optimum, and how each ended. Related problems start from the one before. Returns 0 where there was no room. */
+ * every optimum, and how each ended. Related problems start from the one before, the first from start_x, start_m if
+ * these are not null; what is not monotone has no other start. Returns 0 where there was no room. */
 int mechdsl_solve(const Layout *L, const real *numbers, const whole *open_at, whole opens, const real *opened, whole count,
-                  whole related, real *x, real *multipliers, real *low, real *high, whole *status)
+                  whole related, const real *start_x, const real *start_m, real *x, real *multipliers, real *low, real *high, whole *status)
 {
     Work work, *w = &work;
     if (!room(L, w))
         return 0;
-    int near = 0;
+    int near = start_x != NULL;
+    if (near) {
+        copy(w->x_near, start_x, L->n);
+        copy(w->m_near, start_m, L->m);
+    }
     copy(w->V, numbers, L->numbers);
     for (whole p = 0; p < count; p++) {
         for (whole i = 0; i < opens; i++)
             w->V[open_at[i]] = numbers[open_at[i]];
         for (whole i = 0; i < opens; i++)
             w->V[open_at[i]] *= opened[p * opens + i];
-        status[p] = one(L, w, near);
-        near = related && status[p] == CONVERGED;
-        if (near) {
+        int monotone;
+        status[p] = one(L, w, near, &monotone);
+        if (related && status[p] == CONVERGED) {
+            near = 1;
             copy(w->x_near, w->x, L->n);
             copy(w->m_near, w->multipliers, L->m);
         }
         copy(x + p * L->n, w->x, L->n);
         copy(multipliers + p * L->m, w->multipliers, L->m);
         if (status[p] == CONVERGED)
-            reach(L, w, low + p * L->n, high + p * L->n);
+            reach(L, w, monotone, low + p * L->n, high + p * L->n);
     }
     free(w->memory_of_all);
     return 1;

@@ -8,7 +8,7 @@ number of threads, so results are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -30,8 +30,10 @@ CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
 _BLOCK_MOST = 4096
+_ROUNDS = 12  # of starts solved alone, where none is known beforehand
 
 Mask = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,18 +105,14 @@ class Batch:
         if ready is None:
             result.one_by_one(given, np.arange(count))
             return result.solution(count, "no batch")
-        blocks = list(ready.blocks(count))
-        workers = min(threads or _cores(), len(blocks))
-        if workers == 1:
-            for block in blocks:
-                ready.solve(given, block, related, result)
+        workers = threads or _cores()
+        if ready.monotone(given):
+            ready.run(given, np.arange(count), related, None, result, workers)
         else:
-            with ThreadPoolExecutor(workers) as pool:
-                for _ in pool.map(lambda block: ready.solve(given, block, related, result), blocks):
-                    pass
-        lost = np.flatnonzero(~result.certified)
+            ready.spread(given, count, result, workers)
+        lost = np.flatnonzero(~(result.certified | result.asked))
         result.one_by_one(given, lost)
-        return result.solution(len(lost), "in one batch")
+        return result.solution(int(result.asked.sum()), "in one batch")
 
     def loaded(self) -> _Ready | None:
         """The machine code with this programme; None where it is solved one at a time."""
@@ -151,10 +149,12 @@ class _Result:
         self.residuals = {n: np.full(count, np.nan) for n in ("feasibility", "stationarity", "complementarity")}
         self.objective, self.gap = np.full(count, np.nan), np.full(count, np.nan)
         self.certified = np.zeros(count, dtype=bool)
+        self.asked = np.zeros(count, dtype=bool)  # one at a time
 
-    def one_by_one(self, parameters: Mapping[Quantity, Array], which: npt.NDArray[np.intp]) -> None:
+    def one_by_one(self, parameters: Mapping[Quantity, Array], which: Places) -> None:
         start: Solution | None = None
         for n in map(int, which):
+            self.asked[n] = True
             given = {q: table[n] for q, table in parameters.items()}
             if not all(np.isfinite(table).all() for table in given.values()):
                 continue
@@ -204,31 +204,73 @@ class _Ready:
         self.program = machine.program
         self.code = Loaded(laid.layout, laid.numbers, laid.open_at, library)
         self.residuals = Residuals(machine.program, draws=True)
+        self.machine = machine
         terms = len(laid.numbers)
         self.size = int(min(max(_BLOCK_ENTRIES // max(1, terms), 16), _BLOCK_MOST))
 
-    def blocks(self, count: int) -> Iterator[slice]:
-        for start in range(0, count, self.size):
-            yield slice(start, min(start + self.size, count))
+    def monotone(self, parameters: Mapping[Quantity, Array]) -> bool:
+        """Whether the first problem is of the kind that has a natural point to start from."""
+        first = {q: table[0] for q, table in parameters.items()}
+        return self.machine.monotone.holds(self.form.at(first))
 
-    def solve(self, parameters: Mapping[Quantity, Array], block: slice, related: bool, result: _Result) -> None:
+    def run(
+        self,
+        parameters: Mapping[Quantity, Array],
+        which: Places,
+        related: bool,
+        start: tuple[Array, Array] | None,
+        result: _Result,
+        workers: int,
+    ) -> None:
+        """Solve and judge some of the problems, block by block."""
+        blocks = [which[at : at + self.size] for at in range(0, len(which), self.size)]
+        if min(workers, len(blocks)) <= 1:
+            for block in blocks:
+                self.solve(parameters, block, related, start, result)
+            return
+        with ThreadPoolExecutor(min(workers, len(blocks))) as pool:
+            for _ in pool.map(lambda block: self.solve(parameters, block, related, start, result), blocks):
+                pass
+
+    def spread(self, parameters: Mapping[Quantity, Array], count: int, result: _Result, workers: int) -> None:
+        """Where no start is known beforehand: from one solved alone to its neighbours, and again where that fails."""
+        for _ in range(_ROUNDS):
+            left = np.flatnonzero(~(result.certified | result.asked))
+            if not len(left):
+                return
+            seed = left[len(left) // 2]
+            result.one_by_one(parameters, np.array([seed]))
+            if result.certified[seed]:
+                at = {name: value[seed] for name, value in result.values.items()}
+                prices = {name: value[seed] for name, value in result.multipliers.items()}
+                start = (self.form.columns(at), self.form.rows(prices))
+                self.run(parameters, left[left != seed], True, start, result, workers)
+
+    def solve(
+        self,
+        parameters: Mapping[Quantity, Array],
+        block: Places,
+        related: bool,
+        start: tuple[Array, Array] | None,
+        result: _Result,
+    ) -> None:
         """Solve and judge one block."""
         given = {q: table[block] for q, table in parameters.items()}
-        count = block.stop - block.start
-        opened = self.laid.opened(given, count)
-        x, multipliers, low, high, status = self.code.solve(opened, related)
+        opened = self.laid.opened(given, len(block))
+        x, multipliers, low, high, status = self.code.solve(opened, related, start)
         judged = self.judged(given, x, multipliers, low, high)
         verdict = judged.verdict
-        good = (status == 0) & np.isfinite(opened).all(axis=1) & (judged.gap <= CERTIFIED)
+        good = (status == 0) & np.isfinite(opened).all(axis=1)
+        good &= judged.gap <= CERTIFIED if start is None else ~(judged.gap > CERTIFIED)
         for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
             good &= figures <= CERTIFIED  # NaN fails
         for kept, new in ((result.values, judged.point), (result.multipliers, judged.prices)):
             for name, value in new.items():
-                kept[name][block][good] = value[good]
+                kept[name][block[good]] = value[good]
         for name in result.residuals:
-            result.residuals[name][block][good] = getattr(verdict, name)[good]
-        result.objective[block][good] = verdict.objective[good]
-        result.gap[block][good] = judged.gap[good]
+            result.residuals[name][block[good]] = getattr(verdict, name)[good]
+        result.objective[block[good]] = verdict.objective[good]
+        result.gap[block[good]] = judged.gap[good]
         result.certified[block] = good
 
     def judged(self, given: Mapping[Quantity, Array], x: Array, multipliers: Array, low: Array, high: Array) -> _Judged:
@@ -246,13 +288,14 @@ class _Ready:
         prices = self._by_constraint(multipliers)
         with np.errstate(all="ignore"):
             verdict = judged_together(self.residuals, given, point, prices, self._bounds(given, count))
-            gain = verdict.slack_worth.copy()
+            gain = np.array(verdict.slack_worth)
             for name, reduced in verdict.reduced.items():
                 ends = np.maximum(reduced * (point[name] - lows[name]), reduced * (point[name] - highs[name]))
                 ends = np.where(reduced == 0, 0.0, np.maximum(ends, 0.0))
                 gain += ends.reshape(count, -1).sum(axis=1)
             size = np.abs(verdict.objective)
             gap = np.where(size > 0, np.maximum(gain, 0.0) / size, np.where(gain <= 0, 0.0, np.inf))
+            gap = np.where(np.isfinite(gain), gap, np.nan)  # no box: no bound is known
         return _Judged(point, prices, verdict, gap)
 
     def _by_variable(self, columns: Array) -> dict[str, Array]:

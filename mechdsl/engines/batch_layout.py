@@ -39,7 +39,7 @@ class Layout(NamedTuple):
         definitions: auxiliary columns; served: pairs of a row proper and a column in it.
         at_linear, at_constant, at_lower, at_upper: where those stand in the vector.
         registers: of the largest tape.
-        separable, monotone, powers: whether it can be so at all.
+        separable, monotone, powers: whether it can be so at all; separate: whether the objective is a sum of costs.
         numbers, instances: lengths; few: columns up to which the natural point is tried first.
         family: (F, 10) first instance, last + 1, arity, factors, first step, ends of the three stages, first constant,
             last constant + 1.
@@ -75,6 +75,7 @@ class Layout(NamedTuple):
     separable: int
     monotone: int
     powers: int
+    separate: int
     numbers: int
     instances: int
     few: int
@@ -249,6 +250,7 @@ class _Writer:
             at_linear, at_constant, at_lower, at_upper, max((t.registers for t in self.tapes), default=1),
             int(machine.conditions.separable), int(monotone.possible),
             int(machine.costs.powers and monotone.possible),
+            int(machine.costs.separable),
             self.size, max(1, form.instances), FEW,
             table, steps, registers, numbers, result, column, factors,
             _whole([len(f.kernel.turns) for f in families]), turn_tables[0], turn_tables[1], turn_tables[2],

@@ -33,15 +33,16 @@ LIBRARIES = (("-lmvec", "-lm"), ("-lm",))  # the first that links
 
 def compiled() -> bool:
     """Whether the library is at hand, so that nothing has to be waited for."""
-    return _found() is not None
+    return bool(_found())
 
 
 @functools.cache
 def machine_code() -> Any:
-    """The library, or None where there is neither one at hand nor a compiler to make it."""
-    found = _found()
-    if found is not None:
-        return _opened(found)
+    """The library, or None where there is neither one at hand that can be loaded nor a compiler to make it."""
+    for path in _found():
+        library = _opened(path)
+        if library is not None:
+            return library
     compiler = os.environ.get("CC", "").split() or [c for c in ("cc", "gcc", "clang") if shutil.which(c)][:1]
     for folder in _caches() if compiler else ():
         made = _compiled(compiler, folder, _name())
@@ -50,8 +51,17 @@ def machine_code() -> Any:
     return None
 
 
-def _found() -> Path | None:
-    return next((path for folder in (SOURCE.parent, *_caches()) if (path := folder / _name()).is_file()), None)
+def _found() -> list[Path]:
+    folders = [SOURCE.parent, *(f for f in _caches() if _private(f))]
+    return [path for folder in folders if (path := folder / _name()).is_file()]
+
+
+def _private(folder: Path) -> bool:
+    """Whether no one else can write there: what is loaded runs."""
+    if not folder.is_dir():
+        return False
+    known = folder.stat()
+    return known.st_uid == os.getuid() and not known.st_mode & 0o022
 
 
 @functools.cache
@@ -62,14 +72,16 @@ def _name() -> str:
 
 
 def _caches() -> tuple[Path, ...]:
-    """Where it is kept: the user's cache, which no one else can write to."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
-    return (Path(base) / "mechdsl",)
+    """Where it is kept: the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expandvars("$HOME/.cache")
+    return (Path(base) / "mechdsl",) if Path(base).is_absolute() else ()
 
 
 def _compiled(compiler: list[str], folder: Path, name: str) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not _private(folder):
+            return None
         with tempfile.TemporaryDirectory(dir=folder) as room:
             target = Path(room) / name
             for libraries in LIBRARIES:
@@ -99,12 +111,15 @@ class Loaded:
         self.columns, self.rows, self.opens = layout.n, layout.m, len(open_at)
         self._library = library
 
-    def solve(self, opened: Array, related: bool) -> tuple[Array, Array, Array, Array, Whole]:
+    def solve(
+        self, opened: Array, related: bool, start: tuple[Array, Array] | None = None
+    ) -> tuple[Array, Array, Array, Array, Whole]:
         """Solutions, multipliers, boxes that hold every optimum, and how each ended (0: found).
 
         Args:
             opened: (N, P) what the open entries of the numbers are multiplied by.
             related: whether each problem is near to the one before.
+            start: columns and multipliers to begin with; programmes that are not monotone need one.
         """
         _, numbers, open_at = self._kept
         opened = np.ascontiguousarray(opened, dtype=np.float64)
@@ -117,8 +132,9 @@ class Loaded:
             return ctypes.c_void_p(table.ctypes.data)
 
         opens, problems, near = (ctypes.c_int64(number) for number in (self.opens, count, related))
+        first = (None, None) if start is None else (at(start[0]), at(start[1]))
         tables = (at(table) for table in (x, multipliers, low, high, status))
-        given = (at(self._words), at(numbers), at(open_at), opens, at(opened), problems, near)
+        given = (at(self._words), at(numbers), at(open_at), opens, at(opened), problems, near, *first)
         done = self._library.mechdsl_solve(*given, *tables)
         if not done:
             raise MemoryError

@@ -162,6 +162,11 @@ def registry(found: Registry) -> RenderableType:
         parts.append(Text.assemble((structure.name, _STRONG), f"  {structure.title}"))
         parts += [_line(f"  {line}") for line in (str(structure.handles), structure.source)]
         parts.append(_line(f"  from {found.origins.get(structure.name, 'here')}"))
+    laws = found.distributions
+    own = ", ".join(name for name in laws.families if name not in laws.origins)
+    parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
+    for name, origin in laws.origins.items():
+        parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
     parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
     return Group(*parts) if parts else _line("no structures are installed")
 

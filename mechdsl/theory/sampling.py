@@ -15,6 +15,7 @@ import sympy as sp
 
 from mechdsl.accounting import settle_together, stated_values
 from mechdsl.engines.batch import Batch, BatchSolution, compile_batch
+from mechdsl.engines.opened import Filled, FilledBatch
 from mechdsl.errors import InternalError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
@@ -34,12 +35,14 @@ SOUND = 1e-6  # residuals up to which a solution counts as certified: what `opti
 _AT_ONCE = 200_000  # solves in one call, so that memory does not grow with the number of draws
 
 
-def batch_of(mechanism: Mechanism) -> Batch:
+def batch_of(mechanism: Mechanism) -> Batch | FilledBatch:
     """The mechanism's programme, ready to be solved at many parameter values; made once."""
     program = mechanism.program
     if not isinstance(program, Optimum):
         raise InternalError(f"no batch of a {type(program).__name__}")
-    made: Batch = mechanism.keep("batch", lambda: compile_batch(program, mechanism.engine))
+    engine = mechanism.engine
+    make = engine.batch if isinstance(engine, Filled) else lambda: compile_batch(program, engine)
+    made: Batch | FilledBatch = mechanism.keep("batch", make)
     return made
 
 

@@ -1,0 +1,330 @@
+"""The four charts, each drawn into an empty figure: heat map, box with mean and median, lines, bars with error bars.
+
+Each returns the caption that says what its signs mean.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mechdsl.figures.labels import Labels
+from mechdsl.figures.style import COLOURS, DASHES, INK, MAP, MARKERS, WIDTH
+from mechdsl.population.changes import Change
+from mechdsl.population.findings import Cell, Findings
+from mechdsl.population.moments import Figure
+from mechdsl.population.study import Plot
+
+__all__ = ["bar", "box", "heatmap", "line"]
+
+_CI = 1.959964  # standard errors to the ends of a 95% interval
+
+
+def _sample_text(found: Findings) -> str:
+    """`1000 draws, seed 7`."""
+    task = found.study.task
+    draws = f"{task.draws:,} draws of the types" if task.draws else ""
+    instances = f"{task.instances} markets" if task.instances > 1 else ""
+    said = ", ".join(t for t in (instances, draws and f"{draws}{' each' if instances else ''}") if t)
+    return f"{said[0].upper()}{said[1:]}, seed {task.seed}." if said else ""
+
+
+def _error_text(found: Findings) -> str:
+    over = "markets" if found.study.task.instances > 1 else "draws"
+    return f"95% confidence intervals over {over}."
+
+
+def _regimes(found: Findings, plot: Plot) -> list[str]:
+    """Regimes that have something to show."""
+    return [r for r in found.study.task.regimes if any(_has(c, plot) for c in found.cells if c.regime == r)]
+
+
+def _has(cell: Cell, plot: Plot) -> bool:
+    return any(m in cell.figures for m in plot.measures)
+
+
+def _shared_label(words: Labels, measures: Sequence[str]) -> str:
+    """What the value axis says: the measure, or what several have in common."""
+    return words.measure(measures[0]) if len(measures) == 1 else words.shared(measures)
+
+
+def _wide(found: Findings) -> list[int]:
+    return [n for n, axis in enumerate(found.study.task.axes) if len(axis.values) > 1]
+
+
+# ------------------------------------------------------------------------------------------------------------- box, bar
+
+
+def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list[str], dict[tuple[int, int], Figure]]:
+    """Group names (along the axis), series names (by colour), and the figure of each (group, series).
+
+    Regimes stand along the axis, measures by colour; where params are varied, their values stand along the axis and
+    regimes (and measures) go by colour.
+    """
+    regimes = _regimes(found, plot)
+    if _wide(found):
+        points = list(dict.fromkeys(c.values for c in found.cells))
+        wide = _wide(found)
+        groups = [", ".join(found.study.task.axes[n].text(v[n]) for n in wide) for v in points]
+        series = [(r, m) for r in regimes for m in plot.measures]
+        names = [_series_name(r, m, regimes, plot, words) for r, m in series]
+        keys = {(g, s): (regime, points[g], m) for g in range(len(points)) for s, (regime, m) in enumerate(series)}
+    else:
+        groups = [words.regime(r, max(10, 60 // max(1, len(regimes)))) for r in regimes]
+        names = [words.measure(m) for m in plot.measures]
+        here = next(iter(found.cells)).values
+        keys = {(g, s): (r, here, m) for g, r in enumerate(regimes) for s, m in enumerate(plot.measures)}
+    table = {(c.regime, c.values): c for c in found.cells}
+    figures = {
+        k: table[regime, v].figures[m]
+        for k, (regime, v, m) in keys.items()
+        if (regime, v) in table and m in table[regime, v].figures
+    }
+    return groups, names, figures
+
+
+def _series_name(regime: str, measure: str, regimes: Sequence[str], plot: Plot, words: Labels) -> str:
+    both = len(regimes) > 1 and len(plot.measures) > 1
+    parts = [regime if both else words.regime(regime, 40)] if len(regimes) > 1 else []
+    shared = bool(words.shared(plot.measures))
+    parts += [words.letter(measure) if shared else words.measure(measure)] if len(plot.measures) > 1 else []
+    return ", ".join(parts)
+
+
+def _frame(figure: Any, found: Findings, plot: Plot, words: Labels, groups: list[str]) -> Any:
+    lines = max(g.count("\n") + 1 for g in groups)
+    figure.set_size_inches(WIDTH, 3.3 + 0.13 * lines)
+    ax = figure.subplots()
+    crowded = len(groups) * max(len(p) for g in groups for p in g.split("\n")) > 78
+    ax.set_xticks(range(len(groups)), groups, rotation=30 if crowded else 0, ha="right" if crowded else "center",
+                  rotation_mode="anchor" if crowded else None)  # fmt: skip
+    ax.set_xlim(-0.6, len(groups) - 0.4)
+    ax.tick_params(axis="x", length=0)
+    ax.grid(axis="y")
+    label = _shared_label(words, plot.measures)
+    ax.set_ylabel(label)
+    wide = _wide(found)
+    if wide:
+        ax.set_xlabel(", ".join(words.address(found.study.task.axes[n].address) for n in wide))
+    return ax
+
+
+def _legend(ax: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """Above the axes, in as many columns as fit."""
+    if len(names) > 1:
+        columns = max(1, min(len(names), int(82 / (max(_length(p) for n in names for p in n.split("\n")) + 7))))
+        ax.legend(handles, names, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, columnspacing=1.4)
+
+
+def _length(text: str) -> int:
+    """About how many letters a label is wide: the commands of its mathematics are not shown."""
+    return len(re.sub(r"\\mathrm|[\\${}_]", "", text))
+
+
+def box(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
+    """Quartiles, median, mean, and the middle nine tenths."""
+    groups, names, figures = _groups(found, plot, words)
+    ax = _frame(figure, found, plot, words, groups)
+    width = 0.62 / len(names)
+    handles = []
+    for s in range(len(names)):
+        mine = {g: f for (g, t), f in figures.items() if t == s and f.quantiles}
+        stats = [
+            {"med": f.quantiles[2], "q1": f.quantiles[1], "q3": f.quantiles[3], "whislo": f.quantiles[0],
+             "whishi": f.quantiles[4], "mean": f.mean, "fliers": []}
+            for f in mine.values()
+        ]  # fmt: skip
+        places = [g + (s - (len(names) - 1) / 2) * width * 1.1 for g in mine]
+        colour = COLOURS[s % len(COLOURS)]
+        drawn = ax.bxp(
+            stats, positions=places, widths=width * 0.9, showmeans=True, showfliers=False, patch_artist=True,
+            manage_ticks=False,
+            boxprops={"facecolor": _pale(colour), "edgecolor": colour, "linewidth": 1.1},
+            medianprops={"color": colour, "linewidth": 1.8},
+            whiskerprops={"color": colour, "linewidth": 1.0}, capprops={"color": colour, "linewidth": 1.0},
+            meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": INK, "markersize": 4.5,
+                       "markeredgewidth": 1.0},
+        )  # fmt: skip
+        handles += drawn["boxes"][:1]
+    _legend(ax, handles, names)
+    signs = "Box: quartiles; line: median; diamond: mean; whiskers: 5th and 95th percentile."
+    return f"{signs} {_sample_text(found)}"
+
+
+def bar(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
+    """Means, with their confidence intervals where there are several rows."""
+    groups, names, figures = _groups(found, plot, words)
+    ax = _frame(figure, found, plot, words, groups)
+    width = 0.66 / len(names)
+    handles, errors = [], False
+    for s in range(len(names)):
+        mine = {g: f for (g, t), f in figures.items() if t == s}
+        places = [g + (s - (len(names) - 1) / 2) * width for g in mine]
+        colour = COLOURS[s % len(COLOURS)]
+        bars = ax.bar(places, [f.mean for f in mine.values()], width * 0.92, color=colour, zorder=2)
+        handles.append(bars)
+        spread = [0.0 if np.isnan(f.error) else _CI * f.error for f in mine.values()]
+        if any(spread):
+            errors = True
+            ax.errorbar(places, [f.mean for f in mine.values()], spread, fmt="none", ecolor=INK, elinewidth=1.1,
+                        capsize=3, capthick=1.1, zorder=3)  # fmt: skip
+    ax.axhline(0, color=INK, linewidth=0.8, zorder=4)
+    ax.spines["bottom"].set_visible(False)
+    ax.margins(y=0.08)
+    _legend(ax, handles, names)
+    return f"{'Means, ' + _error_text(found) if errors else ''} {_sample_text(found)}".strip()
+
+
+def _pale(colour: str) -> tuple[float, float, float]:
+    r, g, b = (int(colour[j : j + 2], 16) / 255 for j in (1, 3, 5))
+    return (0.75 + 0.25 * r, 0.75 + 0.25 * g, 0.75 + 0.25 * b)
+
+
+# ---------------------------------------------------------------------------------------------------------------- lines
+
+
+def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
+    """Along the longest axis; regimes by colour, measures and other axes by dash. Changes of the binding set marked."""
+    task = found.study.task
+    along = max(_wide(found), key=lambda n: len(task.axes[n].values))
+    regimes = _regimes(found, plot)
+    rests = list(dict.fromkeys(v[:along] + v[along + 1 :] for v in (c.values for c in found.cells)))
+    dashes = [(m, rest) for m in plot.measures for rest in rests]
+    figure.set_size_inches(WIDTH, 3.7)
+    ax = figure.subplots()
+    ax.grid(axis="y")
+    ax.set_xlabel(words.address(task.axes[along].address))
+    ax.set_ylabel(_shared_label(words, plot.measures))
+    handles, names, errors = [], [], False
+    for r, regime in enumerate(regimes):
+        for d, (measure, rest) in enumerate(dashes):
+            cells = [c for c in found.cells if c.regime == regime and c.values[:along] + c.values[along + 1 :] == rest]
+            known = sorted((c.values[along], f) for c in cells if (f := c.figures.get(measure)) is not None)
+            if not known:
+                continue
+            x, y = [v for v, _ in known], np.array([f.mean for _, f in known])
+            # One kind of series goes by colour (and dash, for the colour-blind); two kinds by one each.
+            several = len(regimes) > 1
+            colour = COLOURS[(r if several else d) % len(COLOURS)]
+            dash = DASHES[(d if several and len(dashes) > 1 else r if several else d) % len(DASHES)]
+            few = {"marker": MARKERS[(r if several else d) % len(MARKERS)], "markersize": 4} if len(x) <= 12 else {}
+            thin = max(1.2, 2.4 - 0.4 * (r if several else d))  # what lies on another line leaves it visible
+            (drawn,) = ax.plot(x, y, color=colour, linestyle=dash, linewidth=thin, **few)
+            spread = np.array([f.error for _, f in known]) * _CI
+            if np.isfinite(spread).any():
+                errors = True
+                ax.fill_between(x, y - spread, y + spread, color=colour, alpha=0.18, linewidth=0)
+            handles.append(drawn)
+            names.append(_line_name(regime, measure, rest, regimes, plot, rests, found, along, words))
+    ax.margins(x=0.01)
+    if task.axes[along].takes:
+        places = sorted(task.axes[along].values)
+        ax.set_xticks(places, [task.axes[along].text(v) for v in places])
+    marks = _mark_changes(ax, [c for c in found.changes if c.axis == along and c.regime in regimes], words, regimes)
+    _legend(ax, handles, names)
+    bands = f"Bands: {_error_text(found)}" if errors else ""
+    return " ".join(t for t in (marks, bands, _sample_text(found)) if t)
+
+
+def _line_name(
+    regime: str, measure: str, rest: tuple[float, ...], regimes: Sequence[str], plot: Plot,
+    rests: Sequence[tuple[float, ...]], found: Findings, along: int, words: Labels,
+) -> str:  # fmt: skip
+    parts = [_series_name(regime, measure, regimes, plot, words)]
+    if len(rests) > 1:
+        others = [a for n, a in enumerate(found.study.task.axes) if n != along]
+        parts += [
+            f"{words.address(a.address).rsplit(', ', maxsplit=1)[-1]} = {a.text(v)}"
+            for a, v in zip(others, rest, strict=True)
+        ]
+    return ", ".join(p for p in parts if p)
+
+
+def _mark_changes(ax: Any, changes: Sequence[Change], words: Labels, regimes: Sequence[str]) -> str:
+    """A dotted line and a letter at each, and what the letters mean; changes at one place share them."""
+    places: dict[float, list[Change]] = {}
+    for change in sorted(changes, key=lambda c: c.values[c.axis]):
+        value = change.values[change.axis]
+        near = next((p for p in places if abs(p - value) < 1e-5 * (abs(p) + abs(value))), value)
+        places.setdefault(near, []).append(change)
+    said = []
+    width = (max(ax.get_xlim()) - min(ax.get_xlim())) * 0.022
+    last, level = -np.inf, 0
+    for letter, (value, here) in zip(string.ascii_lowercase, places.items(), strict=False):
+        ax.axvline(value, color="#777777", linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+        level = level + 1 if value - last < width else 0  # letters that would meet stand below each other
+        last = value
+        ax.annotate(letter, (value, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -1.5 - 9 * level),
+                    textcoords="offset points", ha="left", va="top", fontsize=7.5, color="#555555")  # fmt: skip
+        whats = list(dict.fromkeys(_what(c, words) for c in here))
+        whose = "" if len(regimes) == 1 else f" ({', '.join(dict.fromkeys(c.regime for c in here))})"
+        said.append(f"{letter}: at {value:.4g} {', '.join(whats)}{whose}")
+    more = f" and {len(places) - 26} further changes" if len(places) > 26 else ""
+    return f"{'; '.join(said)}{more}." if said else ""
+
+
+def _what(change: Change, words: Labels) -> str:
+    ends = [words.constraint(n) for n in change.before if n not in change.after]
+    begins = [words.constraint(n) for n in change.after if n not in change.before]
+    parts = [f"{', '.join(ends)} stop{'s' if len(ends) == 1 else ''} binding"] if ends else []
+    parts += [f"{', '.join(begins)} begin{'s' if len(begins) == 1 else ''} to bind"] if begins else []
+    return " and ".join(parts)
+
+
+# ------------------------------------------------------------------------------------------------------------- heat map
+
+
+def heatmap(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
+    """One panel a regime and measure, the colours of a measure shared; dots where the binding set changes."""
+    task = found.study.task
+    first, second = _wide(found)
+    regimes = _regimes(found, plot)
+    rows, columns = (len(plot.measures), len(regimes)) if len(regimes) > 1 else (1, len(plot.measures))
+    side = min(3.6, WIDTH / columns)
+    figure.set_size_inches(max(4.4, side * columns + 1.0), (side + 0.35) * rows + 0.7)
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    x, y = (sorted(task.axes[n].values) for n in (first, second))
+    marked = False
+    for m, measure in enumerate(plot.measures):
+        panels = [(r, grid[m, j] if len(regimes) > 1 else grid[0, m]) for j, r in enumerate(regimes)]
+        tables = {r: _table(found, r, measure, first, second) for r in regimes}
+        known = np.concatenate([t[np.isfinite(t)] for t in tables.values()] or [np.zeros(1)])
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        mesh = None
+        for regime, ax in panels:
+            mesh = ax.pcolormesh(x, y, np.ma.masked_invalid(tables[regime]), cmap=MAP, shading="nearest", vmin=low,
+                                 vmax=high if high > low else low + 1, rasterized=True)  # fmt: skip
+            ax.set_facecolor("#EEEEEE")
+            dots = [c.values for c in found.changes if c.regime == regime and c.axis in (first, second)]
+            if dots:
+                marked = True
+                ax.plot([v[first] for v in dots], [v[second] for v in dots], linestyle="none", marker="o",
+                        markersize=1.9, markerfacecolor="white", markeredgecolor="black",
+                        markeredgewidth=0.3)  # fmt: skip
+            if len(regimes) > 1:
+                ax.set_title(words.regime(regime, max(14, int(side * 9))), fontsize=8.5)
+        bar_of = [ax for _, ax in panels]
+        colours = figure.colorbar(mesh, ax=bar_of, pad=0.02, aspect=24)
+        colours.set_label(words.measure(measure))
+        colours.outline.set_visible(False)
+    for ax in grid[-1]:
+        ax.set_xlabel(words.address(task.axes[first].address))
+    for ax in grid[:, 0]:
+        ax.set_ylabel(words.address(task.axes[second].address))
+    dots_text = "Dots: the set of binding constraints changes." if marked else ""
+    return " ".join(t for t in (dots_text, _sample_text(found)) if t)
+
+
+def _table(found: Findings, regime: str, measure: str, first: int, second: int) -> Any:
+    """Means by (second axis, first axis)."""
+    task = found.study.task
+    x, y = (sorted(task.axes[n].values) for n in (first, second))
+    table = np.full((len(y), len(x)), np.nan)
+    for cell in found.cells:
+        if cell.regime == regime and measure in cell.figures:
+            table[y.index(cell.values[second]), x.index(cell.values[first])] = cell.figures[measure].mean
+    return table
