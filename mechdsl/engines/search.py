@@ -177,16 +177,6 @@ class Search:
         if found.error < SOUND:
             yield self.judged(found, None, Status.OPTIMAL, method)
 
-    def doing_nothing(self) -> Iterator[Candidate]:
-        """Every variable at its lower bound: where that is the optimum, a barrier has nothing to measure by."""
-        form, numbers = self.form, self.numbers
-        lower = form.by_variable(numbers.lower)
-        if all(np.isfinite(table).all() for table in lower.values()):
-            x = completed(form, numbers, form.columns(lower))
-            multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, np.zeros(form.m))
-            guess = Guess(x, multipliers, x > numbers.lower, form.relation == 0)
-            yield self.judged(guess, None, Status.OPTIMAL, "everything at its lower bound")
-
     def along_the_path(self, sizes: Natural) -> Iterator[Candidate]:
         """From the natural point along the central path, its end refined."""
         column = np.where(self.machine.monotone.own, sizes.column_cost, 0.0)
@@ -202,6 +192,16 @@ class Search:
         multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, form.rows(start.multipliers))
         free = (x > numbers.lower) & (x < numbers.upper)
         return Guess(x, multipliers, free, (multipliers != 0) | (form.relation == 0))
+
+    def doing_nothing(self) -> Iterator[Candidate]:
+        """Every variable at its lower bound: where that is the optimum, a barrier has nothing to measure by."""
+        form, numbers = self.form, self.numbers
+        lower = form.by_variable(numbers.lower)
+        if all(np.isfinite(table).all() for table in lower.values()):
+            x = completed(form, numbers, form.columns(lower))
+            multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, np.zeros(form.m))
+            guess = Guess(x, multipliers, x > numbers.lower, form.relation == 0)
+            yield self.judged(guess, None, Status.OPTIMAL, "everything at its lower bound")
 
     def from_nature(self, sizes: Natural) -> Guess:
         """The natural point with every row that asks for something active, worth its natural cost."""
