@@ -74,7 +74,8 @@ $(BIN)/python:
 
 .venv/.mechdsl: pyproject.toml .venv/.cyipopt
 	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[dev]'
-	rm -rf build mechdsl.egg-info
+	rm -rf build mechdsl.egg-info mechdsl/engines/*.so
+	$(BIN)/python -c 'from mechdsl.engines.batch_machine import machine_code; machine_code()'
 	@touch $@
 
 .venv/.fuzz: pyproject.toml .venv/.mechdsl

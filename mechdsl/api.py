@@ -25,7 +25,7 @@ from mechdsl.overrides import assignments, entries
 from mechdsl.pipeline import Run
 from mechdsl.population.study import data_hash
 from mechdsl.population.task import Task
-from mechdsl.program import Program
+from mechdsl.program import Program, Status
 from mechdsl.report import json_report
 from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
@@ -140,7 +140,7 @@ class MarketFile:
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(pipeline.run(m, self.registry, method)) for m in chosen(model, _names(regime))}
+        results = {m.regime: Result.of(_finished(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002
@@ -403,6 +403,14 @@ def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quant
     """The programme of a regime, and its open parameters at the regime's report."""
     program = structure.program(market, structure.derive(market))
     return program, structure.parameters(market, pipeline.stated_report(market))
+
+
+def _finished(market: Market, registry: Registry, method: str | None) -> Run:
+    """The run of a regime; an interrupt is Python's, so that it stops whatever calls this."""
+    run = pipeline.run(market, registry, method)
+    if run.outcome is not None and run.outcome.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return run
 
 
 def _names(regime: str | Names) -> tuple[str, ...]:

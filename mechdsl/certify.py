@@ -27,6 +27,8 @@ STATIONARITY_TOLERANCE = 1e-6
 _BESIDE = ((1e-7, np.inf), (1e-5, 1e-4))  # how far from a decision a kink is looked for, for what violation at most
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
+NOTHING = 1e-14  # share of the objective that is less than any digit of it
+NO_MONEY = 1e-200  # amounts below are none: outputs too small to be numbers cost that
 
 
 def certify(mechanism: Mechanism, report: Report, outcome: Outcome) -> Certificate:
@@ -101,8 +103,9 @@ def _conditions(
     sign = 1 if program.sense == "minimize" else -1
     benefit = sp.Add(*(_priced(c, multipliers[c.name]) for c in program.constraints))
     worst, where = 0.0, ""
+    least = max(NOTHING * abs(float(evaluate(program.objective, values))), NO_MONEY)
     for variable in program.variables:
-        relative = _stationarity(variable, sign * program.objective, benefit, values)
+        relative = _stationarity(variable, sign * program.objective, benefit, values, least)
         place = _argmax(relative)
         if relative[place] > worst:
             worst = float(relative[place])
@@ -123,13 +126,23 @@ def _priced(constraint: Constraint, multiplier: Quantity) -> sp.Expr:
     return IndexSum(body, constraint.letters, constraint.where) if constraint.letters else body
 
 
-def _stationarity(variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array]) -> Array:
-    """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds."""
+def _stationarity(
+    variable: Variable, objective: sp.Expr, benefit: sp.Expr, values: Mapping[Quantity, Array], least: float
+) -> Array:
+    """`|marginal cost - marginal benefit| / magnitude of their terms` for every entry, one-sided at bounds.
+
+    An entry counts as at its lower bound where moving it there would save less than `least`.
+    """
     fresh = tuple(type(a)(f"{a.name}_", a.index_set) for a in variable.letters)
     entry = variable.quantity[fresh] if fresh else variable.quantity
     slopes = derivative(objective, entry), derivative(benefit, entry)
     x = np.asarray(values[variable.quantity])
-    relative = _one_sided(variable, _balance(slopes, values, fresh), x, values)
+    balance = _balance(slopes, values, fresh)
+    relative = _one_sided(variable, balance, x, values)
+    with np.errstate(all="ignore"):
+        (cost, _), (gain, _) = (_marginal(slope, values, fresh) for slope in slopes)
+        saved = (x - evaluate(variable.lower, values, variable.letters)) * (cost - gain)
+        relative = np.where((saved > 0) & (saved < least), np.maximum(-balance, 0), relative)
     if not any(formula.has(sp.Max, sp.Min, sp.Abs, sp.Piecewise) for formula in (objective, benefit)):
         return relative
     return _at_kinks(variable, slopes, relative, values, fresh)

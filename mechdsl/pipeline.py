@@ -127,23 +127,34 @@ def mechanism(market: Market, structure: Structure, method: str | None = None) -
 def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     """Solve one regime at its report (the types' means where none is stated) and certify the answer.
 
+    Interrupted, it is a run like any other, of status `interrupted`, so that those before it are not lost.
+
     Args:
         market: the regime.
         registry: the structures at hand.
         method: how, where there are several ways (`mirror` for a contest).
     """
-    from mechdsl.certify import certify
-
     matched = match(market, registry)
     if matched.structure is None:
         return Run(market, matched, problem=unhandled(market, matched, registry))
     ready = mechanism(market, matched.structure, method)
     report = stated_report(market)
-    outcome = matched.structure.recover(ready, report)
+    try:
+        outcome, certificate = _certified(ready, report)
+    except KeyboardInterrupt:
+        stopped = Status.INTERRUPTED
+        reported = {str(q.name): np.asarray(table) for q, table in report.items()}
+        outcome, certificate = Outcome(matched.structure.name, stopped, stopped.sentence, report=reported), None
+    return Run(market, matched, ready, outcome, certificate)
+
+
+def _certified(ready: Mechanism, report: Report) -> tuple[Outcome, Certificate | None]:
+    from mechdsl.certify import certify
+
+    outcome = ready.structure.recover(ready, report)
     if outcome.status is Status.INFEASIBLE:
         outcome = _explained(ready, report, outcome)
-    certificate = certify(ready, report, outcome) if outcome.status.found else None
-    return Run(market, matched, ready, outcome, certificate)
+    return outcome, certify(ready, report, outcome) if outcome.status.found else None
 
 
 def _explained(ready: Mechanism, report: Report, outcome: Outcome) -> Outcome:

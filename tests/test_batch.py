@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -162,6 +166,37 @@ def test_what_the_batch_cannot_take_is_solved_one_at_a_time_and_counted() -> Non
     assert "kinks" in (batch.refusal or "")
     assert solution.fallbacks == 8
     assert solution.certified.all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
+def test_many_are_solved_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = pipeline.parse(MARKET.format(**(PLAIN | {"cost": "max(x[k]^1.5, 2 * x[k] - 1)"}))).markets["main"]
+    batch = compile_batch(theory.pointwise_program(market))
+    quantity = batch.program.parameters[0]
+    given = {quantity: np.random.default_rng(2).uniform(0.1, 1, (9, *quantity.shape))}
+    alone = batch.solve(given)
+    monkeypatch.setattr("mechdsl.engines.batch.MANY", 3)
+    monkeypatch.setattr("mechdsl.engines.batch._cores", lambda: 2)
+    monkeypatch.setattr("threading.active_count", lambda: 1)
+    monkeypatch.setattr(batch, "engine", SimpleNamespace(program=batch.program))  # nothing is solved here
+    apart = batch.solve(given)
+    assert apart.certified.all()
+    np.testing.assert_allclose(apart.objective, alone.objective, rtol=1e-7)
+
+
+def test_one_truth_about_how_it_is_compiled() -> None:
+    pyproject = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    (built,) = pyproject["tool"]["setuptools"]["ext-modules"]
+    assert set(batch_machine.FLAGS) == {*built["extra-compile-args"], "-fPIC", "-shared"}
+
+
+def test_a_cache_that_others_can_write_to_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert not batch_machine.compiled()
+    assert batch_machine.machine_code.__wrapped__() is not None
+    assert batch_machine.compiled()
+    (tmp_path / "mechdsl").chmod(0o777)
+    assert not batch_machine.compiled()
 
 
 def test_a_cost_of_zero_is_left_to_the_path_that_knows_what_to_do_with_it() -> None:

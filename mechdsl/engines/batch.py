@@ -8,9 +8,10 @@ number of threads, so results are.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ from mechdsl.program import Optimum, Solution, Status
 __all__ = ["Batch", "BatchSolution", "compile_batch"]
 
 FEW = 1000  # problems for which machine code that is not there yet is not waited for
+MANY = 200  # problems that are worth a process of their own, where they are solved one at a time
 CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
@@ -152,18 +154,13 @@ class _Result:
         self.asked = np.zeros(count, dtype=bool)  # one at a time
 
     def one_by_one(self, parameters: Mapping[Quantity, Array], which: Places) -> None:
-        start: Solution | None = None
-        for n in map(int, which):
-            self.asked[n] = True
-            given = {q: table[n] for q, table in parameters.items()}
-            if not all(np.isfinite(table).all() for table in given.values()):
-                continue
-            found = self.engine.solve(given, start)
-            if found.status is not Status.OPTIMAL and start is not None:
-                found = self.engine.solve(given)  # a far neighbour may be a bad start
+        """Solve some by the path for one, in processes where there are many."""
+        self.asked[which] = True
+        sound = [n for n in map(int, which) if all(np.isfinite(table[n]).all() for table in parameters.values())]
+        given = [{q: table[n] for q, table in parameters.items()} for n in sound]
+        for n, found in zip(sound, _solved(self.engine, given), strict=True):
             if found.status is Status.OPTIMAL:
                 self.take(n, found)
-                start = found
 
     def take(self, n: int, found: Solution) -> None:
         for name, value in found.values.items():
@@ -322,6 +319,44 @@ class _Ready:
             low, high = (evaluate(formula, values, v.letters) for formula in (v.lower, v.upper))
             bounds[v.name] = (np.broadcast_to(low, (count, *v.quantity.shape)), np.asarray(high))
         return bounds
+
+
+def _solved(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequence[Solution]:
+    """Solutions one after the other, each from the one before; in forked processes where there are many.
+
+    Forking needs no second start of the caller's script, but is safe only where no other thread runs.
+    """
+    import multiprocessing
+    import threading
+
+    workers = min(_cores(), len(given) // MANY)
+    alone = multiprocessing.parent_process() is None and threading.active_count() == 1
+    if workers < 2 or not alone or sys.platform != "linux":
+        return _in_turn(engine, given)
+    program = replace(engine.program, data=dict(engine.program.data))  # a read-only view cannot be sent
+    parts = [given[n * len(given) // workers : (n + 1) * len(given) // workers] for n in range(workers)]
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        tasks = [pool.submit(_elsewhere, program, part) for part in parts]
+        return [found for task in tasks for found in task.result()]
+
+
+def _elsewhere(program: Optimum, given: Sequence[Mapping[Quantity, Array]]) -> Sequence[Solution]:
+    return _in_turn(compile_optimum(program), given)
+
+
+def _in_turn(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequence[Solution]:
+    start: Solution | None = None
+    solutions = []
+    for parameters in given:
+        found = engine.solve(parameters, start)
+        if found.status is not Status.OPTIMAL and start is not None:
+            found = engine.solve(parameters)  # a far neighbour may be a bad start
+        if found.status is Status.INTERRUPTED:
+            raise KeyboardInterrupt
+        if found.status is Status.OPTIMAL:
+            start = found
+        solutions.append(found)
+    return solutions
 
 
 def _cores() -> int:

@@ -1,4 +1,4 @@
-"""The batch engine's machine code, found or made: compiled once on a machine from `batch.c`, loaded when first asked.
+"""The batch engine's machine code: built with the package or, failing that, once on this machine, from `batch.c`.
 
 It is fixed code that plays tapes, so it is the same for all markets and nothing from a file is ever compiled. C rather
 than numba: it loads in a millisecond where numba takes half a second, compiles in two seconds where numba takes
@@ -28,7 +28,6 @@ __all__ = ["Loaded", "compiled", "machine_code"]
 
 SOURCE = Path(__file__).with_name("batch.c")
 FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-shared", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd")
-LIBRARIES = (("-lmvec", "-lm"), ("-lm",))  # the first that links
 
 
 def compiled() -> bool:
@@ -52,8 +51,10 @@ def machine_code() -> Any:
 
 
 def _found() -> list[Path]:
-    folders = [SOURCE.parent, *(f for f in _caches() if _private(f))]
-    return [path for folder in folders if (path := folder / _name()).is_file()]
+    # In a source tree what was once built beside the source may be of another day.
+    tree = SOURCE.parents[2] / "pyproject.toml"
+    built = [] if tree.is_file() else sorted(SOURCE.parent.glob("batch_code*"))
+    return [*built, *(path for f in _caches() if _private(f) and (path := f / _name()).is_file())]
 
 
 def _private(folder: Path) -> bool:
@@ -84,11 +85,10 @@ def _compiled(compiler: list[str], folder: Path, name: str) -> Path | None:
             return None
         with tempfile.TemporaryDirectory(dir=folder) as room:
             target = Path(room) / name
-            for libraries in LIBRARIES:
-                command = [*compiler, *FLAGS, "-o", str(target), str(SOURCE), *libraries]
-                done = subprocess.run(command, capture_output=True, check=False)
-                if done.returncode == 0:
-                    return target.replace(folder / name)  # at once: another process may be doing the same
+            command = [*compiler, *FLAGS, "-o", str(target), str(SOURCE), "-lm"]
+            done = subprocess.run(command, capture_output=True, check=False)
+            if done.returncode == 0:
+                return target.replace(folder / name)  # at once: another process may be doing the same
     except OSError:  # a full or read-only disk, a compiler that is none
         return None
     return None

@@ -6,9 +6,11 @@ folded into the coefficients, so that a callback is: gather, template, multiply,
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -137,10 +139,28 @@ class Structure:
         return compact.astype(np.intp)
 
 
+Answer = TypeVar("Answer")
+
+
+def _kept(method: Callable[..., Answer]) -> Callable[..., Answer]:
+    """`method`, what it raises kept: cyipopt drops it, Ctrl-C included, and goes on."""
+
+    @functools.wraps(method)
+    def asked(self: Callbacks, *arguments: Any) -> Answer:
+        try:
+            return method(self, *arguments)
+        except BaseException as failure:
+            self.failure = failure
+            raise
+
+    return asked
+
+
 class Callbacks:
     """What cyipopt calls, loaded with the numbers and scales of one solve at a time. Keeps its last point.
 
     Attributes:
+        failure: what a callback raised; None if nothing.
         hessians: how many Hessians were asked for, which is Ipopt's number of iterations.
         z: the last point; None before the first.
     """
@@ -180,6 +200,7 @@ class Callbacks:
         fixed = numbers.lower == numbers.upper
         self.fixed = fixed if fixed.any() else None
         self.hessians = 0
+        self.failure: BaseException | None = None
         self.z: Array | None = None
         self._key = b""
 
@@ -216,19 +237,23 @@ class Callbacks:
 
     # The names are cyipopt's.
 
+    @_kept
     def objective(self, z: Array) -> float:
         if (key := z.tobytes()) != self._key:
             self._move(z, key)
         return float(self._body[0])
 
+    @_kept
     def constraints(self, z: Array) -> Array:
         if (key := z.tobytes()) != self._key:
             self._move(z, key)
         return self._body[1:]
 
+    @_kept
     def gradient(self, z: Array) -> Array:
         return self._derivatives(z)[: self.n]
 
+    @_kept
     def jacobian(self, z: Array) -> Array:
         return self._derivatives(z)[self.n :]
 
@@ -238,6 +263,7 @@ class Callbacks:
     def hessianstructure(self) -> tuple[Positions, Positions]:
         return self._hessian
 
+    @_kept
     def hessian(self, z: Array, multipliers: Array, factor: float) -> Array:
         if (key := z.tobytes()) != self._key:
             self._move(z, key)
@@ -256,6 +282,11 @@ class Callbacks:
                 part = added(pair.at, value, len(self.curve_scale))  # type: ignore[arg-type]  # slices are single
                 out = part if out is None else out + part
         return self.curve_scale if out is None else out * self.curve_scale  # no pairs: both are empty
+
+    def intermediate(self, *state: Any) -> bool:
+        """Whether Ipopt is to go on."""
+        del state
+        return self.failure is None
 
     def _term_weights(self, by_row: Array) -> list[Array]:
         """For each instance of each family, the sum of its coefficients with the rows' multipliers."""

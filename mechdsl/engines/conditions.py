@@ -40,11 +40,13 @@ class Barrier:
 
     Args:
         row, column: natural costs.
+        tight: (rows,) whose slack has become too small to be told from rounding: they hold with equality.
     """
 
     mu: float
     row: Array
     column: Array
+    tight: Mask
 
 
 class Conditions:
@@ -199,7 +201,7 @@ class System:
             above > 0, self.by_more * above * self.width / up, 0.0
         )
         # slack * multiplier = mu * cost, scaled so that the Jacobian's rows stay those of log more - log less.
-        flexible = self.conditions.flexible & self.active
+        self.loose = flexible = self.conditions.flexible & self.active & ~barrier.tight
         gap = np.where(flexible, self.slack, 1.0)
         worth = np.abs(np.where(flexible, self.multipliers, 1.0)) * gap
         size = np.maximum(self.more, self.less)
@@ -313,7 +315,7 @@ class System:
         give, stiff = np.zeros(len(G)), np.zeros(len(F))
         if self.barrier is not None:
             give, stiff = self.give[active], self.stiff[free]
-            G = np.where(r.flexible[active], give * G, G)
+            G = np.where(self.loose[active], give * G, G)
         B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
         if r.separable:
             diagonal = added(self.rows, curved, form.n)[free] + stiff

@@ -41,6 +41,8 @@ def least_violation(
         (np.maximum(bounds[2] - body, 0.0)[answers.up], np.maximum(body - bounds[3], 0.0)[answers.down])
     )
     z, info = solve_problem(answers, bounds, options, np.concatenate((z, miss + 0.1)))
+    if callbacks.failure is not None:
+        raise callbacks.failure
     if STATUS.get(int(info["status"])) is not Status.OPTIMAL:
         return None
     point: Array = np.clip(z[: form.n] * scales.column, numbers.lower, numbers.upper)
@@ -84,3 +86,6 @@ class _Elastic:
     def hessian(self, z: Array, multipliers: Array, factor: float) -> Array:
         del factor  # the slacks' cost is linear
         return self.inner.hessian(z[: self.n], multipliers, 0.0)
+
+    def intermediate(self, *state: Any) -> bool:
+        return self.inner.intermediate(*state)

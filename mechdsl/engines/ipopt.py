@@ -79,6 +79,7 @@ class Answers(Protocol):
     def jacobianstructure(self) -> Any: ...
     def hessian(self, z: Array, multipliers: Array, factor: float) -> Array: ...
     def hessianstructure(self) -> Any: ...
+    def intermediate(self, *state: Any) -> bool: ...
 
 
 class Ipopt:
@@ -107,6 +108,8 @@ class Ipopt:
             callbacks.load(numbers, scales)
             problem = self._made(callbacks, bounds, {**_OPTIONS, **options}, alone)
             z, info = problem.solve(start / scales.column)
+            if callbacks.failure is not None:
+                raise callbacks.failure
         except KeyboardInterrupt:
             z, info = start / scales.column if callbacks.z is None else callbacks.z, None
         finally:

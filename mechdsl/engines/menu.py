@@ -82,8 +82,9 @@ class Value:
 
 
 def menu_value(
-    outputs: Array, prices: Array, laws: Sequence[Distribution], along: int = 0, tolerance: float = 1e-9
-) -> Value:
+    outputs: Array, prices: Array, laws: Sequence[Distribution], along: int = 0, tolerance: float = 1e-9,
+    draws: int = _DRAWS,
+) -> Value:  # fmt: skip
     """`E[p]` of the item that maximises `p - c . y`, exact in the type `along`, by quadrature over the others.
 
     Args:
@@ -91,7 +92,8 @@ def menu_value(
         prices: `(M,)`.
         laws: of the K independent types.
         along: the coordinate integrated exactly.
-        tolerance: absolute error of the expected price aimed at (where there is one other type).
+        tolerance: absolute error of the expected price aimed at, where there is one other type.
+        draws: where there are more, `2^draws` quasi-random points in each of eight scramblings.
 
     Source: ours; tests/test_menu.py against integration by scipy and by hand.
     """
@@ -99,7 +101,7 @@ def menu_value(
     others = [k for k in range(len(laws)) if k != along]
     y = outputs[order]
     exact = _Exact(y[:, along], y[:, others], prices[order], laws[along])
-    shares, error = _integrated(exact, exact.shares, exact.price, [laws[k] for k in others], tolerance)
+    shares, error = _integrated(exact, exact.shares, exact.price, [laws[k] for k in others], tolerance, draws)
     found = np.empty_like(shares)
     found[order] = shares
     return Value(float(prices @ found), error, found)
@@ -115,7 +117,7 @@ def menu_cost(
     order = np.argsort(-outputs[:, 0], kind="stable")
     y = outputs[order]
     exact = _Exact(y[:, 0], y[:, 1:], prices[order], laws[0])
-    cost, error = _integrated(exact, exact.costs, np.ones(1), laws[1:], tolerance)
+    cost, error = _integrated(exact, exact.costs, np.ones(1), laws[1:], tolerance, _DRAWS)
     return float(cost[0]), error
 
 
@@ -216,14 +218,19 @@ def _hull(own: Array, kept: Array) -> Array:
 
 
 def _integrated(
-    exact: _Exact, integrand: Callable[[Array], Array], measure: Array, laws: Sequence[Distribution], tolerance: float
+    exact: _Exact,
+    integrand: Callable[[Array], Array],
+    measure: Array,
+    laws: Sequence[Distribution],
+    tolerance: float,
+    draws: int,
 ) -> tuple[Array, float]:
     """The integrand's columns over the other types, and the error of `columns @ measure`."""
     if not laws:
         return integrand(np.zeros((1, 0)))[0], 0.0
     if len(laws) == 1:
         return _adaptive(exact, integrand, measure, laws[0], tolerance)
-    return _quasi_random(integrand, measure, laws)
+    return _quasi_random(integrand, measure, laws, draws)
 
 
 def _adaptive(
@@ -283,14 +290,14 @@ def _panels(integrand: Callable[[Array], Array], law: Distribution, a: Array, b:
 
 
 def _quasi_random(
-    integrand: Callable[[Array], Array], measure: Array, laws: Sequence[Distribution]
+    integrand: Callable[[Array], Array], measure: Array, laws: Sequence[Distribution], draws: int
 ) -> tuple[Array, float]:
     """Several other types: scrambled Sobol points, the error from independent scramblings."""
     from scipy.stats import qmc
 
     rows = []
     for seed in range(_SHIFTS):
-        points = qmc.Sobol(len(laws), scramble=True, seed=seed).random_base2(_DRAWS)
+        points = qmc.Sobol(len(laws), scramble=True, seed=seed).random_base2(draws)
         types = np.stack([law.quantile(points[:, k]) for k, law in enumerate(laws)], axis=1)
         rows.append(integrand(types).mean(axis=0))
     table = np.array(rows)

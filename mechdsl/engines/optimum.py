@@ -17,6 +17,7 @@ import numpy as np
 
 from mechdsl.engines.callbacks import Structure
 from mechdsl.engines.conditions import Conditions
+from mechdsl.engines.domain import Domain
 from mechdsl.engines.form import Form
 from mechdsl.engines.ipopt import Ipopt
 from mechdsl.engines.lowering import lower, strengthened
@@ -66,6 +67,7 @@ def compile_optimum(program: Optimum) -> Compiled:
             Monotone(structure, costs),
             Residuals(strong),
             Ipopt(structure),
+            Domain(strong),
         ),
     )
 

@@ -26,6 +26,7 @@ _LAST = 1e-6  # error from which one more step is the last
 _SHORT = 1e-5  # and the relative step
 _KEPT = 0.02  # of every slack, at least, in a step along the path
 _STRIDE = 3.0  # of a step along the path, in logarithms
+_ROUNDED = 1e-10  # slack, as a share of the row's terms, below which a row is taken to hold with equality
 _CENTRED = 0.5  # error up to which a point is on the path
 
 
@@ -197,7 +198,10 @@ def follow(
                 if barrier.mu <= end:
                     break
                 earlier = system
-                barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end))
+                tight = barrier.tight | (
+                    system.loose & (system.slack < _ROUNDED * np.maximum(system.more, system.less))
+                )
+                barrier = replace(barrier, mu=max(min(0.1 * barrier.mu, barrier.mu**1.5), end), tight=tight)
                 system = System(conditions, numbers, system.x, system.multipliers, system.free, active, barrier)
             du, dv = system.step()
             longest = max(float(np.max(np.abs(du), initial=0.0)), float(np.max(np.abs(dv), initial=0.0)))
@@ -215,7 +219,7 @@ def _inside(system: System, du: Array, dv: Array, share: float) -> System:
         x, multipliers = system.moved(share * du, share * dv)
         if np.all((x - lower >= _KEPT * (system.x - lower)) & (upper - x >= _KEPT * (upper - system.x))):
             new = System(conditions, numbers, x, multipliers, system.free, system.active, system.barrier)
-            if np.all((new.slack >= _KEPT * system.slack) | ~conditions.flexible | ~system.active):
+            if np.all((new.slack >= _KEPT * system.slack) | ~new.loose):
                 return new
         share *= 0.6
     return system
@@ -231,7 +235,9 @@ def _seen(system: System, earlier: System) -> Guess:
     assert earlier.barrier is not None
     shrunk = np.sqrt(system.barrier.mu / earlier.barrier.mu)
     numbers = system.numbers
-    active = system.active & (system.slack / earlier.slack < np.abs(system.multipliers / earlier.multipliers))
+    active = system.active & (
+        system.barrier.tight | (system.slack / earlier.slack < np.abs(system.multipliers / earlier.multipliers))
+    )
     bound = (system.barrier.column > 0) & system.free
     down = (system.x - numbers.lower) / (earlier.x - numbers.lower)
     up = (numbers.upper - system.x) / (numbers.upper - earlier.x)

@@ -24,7 +24,7 @@ from mechdsl.engines.templates import Kernel
 from mechdsl.engines.terms import Positions
 from mechdsl.evaluate import Array
 
-__all__ = ["VANISHING", "Costs", "Monotone", "Natural", "balanced", "completed", "natural", "vanishing"]
+__all__ = ["VANISHING", "Costs", "Monotone", "Natural", "balanced", "completed", "natural", "spending", "vanishing"]
 
 VANISHING = 1e-16  # what a cost of weight 0 is taken to weigh, as a share of the smallest positive weight
 _LARGEST = 600.0  # of the logarithm of a cost or an output
@@ -267,6 +267,15 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         least = needy[row_log[needy] <= 1.0 - _LARGEST]
         floor = np.where(monotone.own & _serves(monotone, least), given(1.0 - _LARGEST), 0.0)
     return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short, floor)
+
+
+def spending(monotone: Monotone, numbers: Numbers, sizes: Natural, share: float) -> Array:
+    """(columns,) the outputs that each cost this share of the largest natural cost of their block."""
+    structure = monotone.structure
+    largest = np.zeros(int(structure.component.max(initial=-1)) + 1)
+    np.maximum.at(largest, structure.row_component, np.where(sizes.needs > 0, sizes.row_cost, 0.0))
+    cost = np.log(np.maximum(share * largest[structure.component], np.exp(1.0 - _LARGEST)))
+    return np.where(monotone.own, _output(monotone, numbers)(cost), 0.0)
 
 
 def _output(monotone: Monotone, numbers: Numbers) -> Callable[[Array | float], Array]:

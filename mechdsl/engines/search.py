@@ -12,16 +12,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mechdsl.engines.callbacks import Scales, Structure
 from mechdsl.engines.conditions import TINY, Barrier, Conditions, System
+from mechdsl.engines.domain import Domain
 from mechdsl.engines.elastic import least_violation
 from mechdsl.engines.form import Form, Point
 from mechdsl.engines.gap import duality_gap, reach
 from mechdsl.engines.ipopt import Ipopt, Stopped
+from mechdsl.engines.linear import vertex
 from mechdsl.engines.refine import Guess, follow, guessed, settle
 from mechdsl.engines.residuals import Residuals, Verdict, largest
-from mechdsl.engines.scaling import Costs, Monotone, Natural, balanced, completed, natural, vanishing
+from mechdsl.engines.scaling import Costs, Monotone, Natural, balanced, completed, natural, spending, vanishing
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 from mechdsl.program import Optimum, Solution, Status
@@ -37,7 +40,9 @@ SOUND = 1e-6  # residuals up to which a point is called optimal
 FEW = 10  # columns up to which refining the natural point is tried first: it costs less than Ipopt's start alone
 WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
-PATH_ENDS = (1e-6, 1e-12, 1e-40)  # where the path's active set is read; it may show only further on
+FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
+TINY_OUTPUTS = "Outputs that hardly count are rounded up: they cost less than any digit shown."
+PATH_ENDS = (1e-6, 1e-12, 1e-40, 1e-120, 1e-250)  # where the path's active set is read; it may show only further on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +57,7 @@ class Machine:
     monotone: Monotone
     residuals: Residuals
     ipopt: Ipopt
+    domain: Domain
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,13 +115,44 @@ class Search:
         sizes = natural(self.machine.monotone, self.numbers) if self.monotone else None
         if sizes is not None and len(sizes.short):
             return self.short(sizes)
+        unraised = self.numbers
         if sizes is not None and sizes.floor is not None:
-            self.numbers = replace(self.numbers, lower=np.maximum(self.numbers.lower, sizes.floor))
+            sizes = self.raised(sizes, sizes.floor)
         for candidate in self.ways(sizes, near):
             if candidate.worst <= CERTIFIED:
                 return self.solution(candidate, Status.OPTIMAL)
             candidates.append(candidate)
+        for share in FLOORS if sizes is not None else ():
+            if min(c.worst for c in candidates) <= SOUND:
+                break
+            assert sizes is not None
+            floor = spending(self.machine.monotone, unraised, sizes, share)
+            sizes = self.raised(sizes, np.where(self.vanishing_columns(), floor, 0.0))
+            for candidate in self.ways(sizes, None):
+                if candidate.worst <= CERTIFIED:
+                    return self.solution(candidate, Status.OPTIMAL, TINY_OUTPUTS)
+                candidates.append(candidate)
         return self.answer(candidates)
+
+    def raised(self, sizes: Natural, floor: Array) -> Natural:
+        """Lower bounds raised to outputs that cost next to nothing, and a start above them.
+
+        An optimum may want `x^0.01 = 0.1`, an output too small to be a number. Raising every output of a feasible point
+        to `floor` keeps it feasible and costs at most the sum of `f_k(floor_k)`, so the optimum above the floor is
+        within that of the optimum [ours; tests/test_engine_extremes.py].
+        """
+        lower = np.maximum(self.numbers.lower, np.minimum(floor, self.numbers.upper))
+        self.numbers = replace(self.numbers, lower=lower, orthant=False)
+        x = completed(self.form, self.numbers, np.minimum(np.maximum(sizes.x, 2 * lower), self.numbers.upper))
+        return replace(sizes, x=np.where(self.machine.monotone.own, x, sizes.x))
+
+    def vanishing_columns(self) -> npt.NDArray[np.bool_]:
+        """Columns of nonlinear terms in rows: those in which a little may still be worth something."""
+        found = np.zeros(self.form.n, dtype=bool)
+        for family in self.form.families:
+            for columns in family.columns:
+                found[columns[family.terms.source[family.terms.rows > 0]]] = True
+        return found & self.machine.monotone.own
 
     def beside(self, near: Guess | None) -> Iterator[Candidate]:
         """The refined neighbour: worth trying before anything else is worked out."""
@@ -139,8 +176,15 @@ class Search:
             yield from self.settled(self.from_ipopt(stopped, scales), STEPS, "Ipopt, refined")
             if follows:
                 yield from self.along_the_path(sizes)
-        elif near is not None:
-            first = near.x
+        else:
+            first = self.started(first if near is None else near.x)
+        if not self.form.families:
+            found = vertex(self.machine.structure, self.numbers, scales)
+            if found is not None and found.status is not Status.OPTIMAL:
+                yield self.judged(self.bare(first), None, found.status, "simplex (HiGHS)")
+                return
+            if found is not None:
+                yield from self.at_a_vertex(found, scales)
         stopped = self.stopped(scales, first, {"tol": FINE})
         guess = self.from_ipopt(stopped, scales)
         raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
@@ -177,10 +221,25 @@ class Search:
         if found.error < SOUND:
             yield self.judged(found, None, Status.OPTIMAL, method)
 
+    def started(self, first: Array) -> Array:
+        """`first`, or a point at which the formulas have values, if there they have none."""
+        domain = self.machine.domain
+        if not domain.arguments or np.isfinite(Point(self.form, self.numbers, first).rows()).all():
+            return first
+        point = domain.inside(self.parameters)
+        return first if point is None else completed(self.form, self.numbers, self.form.columns(point))
+
+    def at_a_vertex(self, found: Stopped, scales: Scales) -> Iterator[Candidate]:
+        """An optimal vertex of a linear programme, as it is and refined."""
+        guess = self.from_ipopt(found, scales)
+        exact = replace(guess, x=found.x, multipliers=found.multipliers)
+        yield self.judged(exact, None, found.status, "simplex (HiGHS)")
+        yield from self.settled(guess, STEPS, "simplex (HiGHS), refined")
+
     def along_the_path(self, sizes: Natural) -> Iterator[Candidate]:
         """From the natural point along the central path, its end refined."""
         column = np.where(self.machine.monotone.own, sizes.column_cost, 0.0)
-        barrier = Barrier(1.0, sizes.row_cost, column)
+        barrier = Barrier(1.0, sizes.row_cost, column, np.zeros(self.form.m, dtype=bool))
         conditions = self.machine.conditions
         for guess in follow(conditions, self.numbers, sizes.x, sizes.needs > 0, barrier, PATH_ENDS, PATH_STEPS):
             yield from self.settled(guess, STEPS, "central path in logarithms, refined")
@@ -319,7 +378,32 @@ class Search:
         nearest = None if self.monotone else self.nearest()
         if nearest is not None and nearest.verdict.feasibility > SOUND:
             return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
-        return self.solution(last, Status.UNBOUNDED if last.ended is Status.UNBOUNDED else Status.FAILED)
+        if last.ended is Status.UNBOUNDED:
+            return self.solution(last, Status.UNBOUNDED)
+        if last.verdict.feasibility <= SOUND and (falls := self.falls_on(last.guess.x)):
+            if falls[1] >= 0.5 * falls[0]:
+                return self.solution(last, Status.UNBOUNDED)
+            remark = "It still improves as far out as was looked, by ever less: it may have no optimum to stop at."
+            return self.solution(last, Status.FAILED, remark)
+        point = self.form.by_variable(self.last)
+        return self.solution(last, Status.FAILED, self.machine.domain.complaint(self.parameters, point))
+
+    def falls_on(self, x: Array) -> tuple[float, float] | None:
+        """By how much the objective falls from far out along the largest decisions to further and further still.
+
+        None where that leaves what is feasible, or where it does not fall.
+        """
+        far = np.abs(x) >= 1e-3 * float(np.max(np.abs(x), initial=0.0))
+        worth = []
+        for factor in (1.0, 1e3, 1e6):
+            at = completed(self.form, self.numbers, np.where(far, x * factor, x))
+            candidate = self.judged(self.bare(at), None, Status.FAILED, "far out")
+            inside = np.all((at >= self.numbers.lower) & (at <= self.numbers.upper))
+            if not inside or not candidate.verdict.feasibility <= SOUND:
+                return None
+            worth.append(self.sense * candidate.verdict.objective)
+        first, second = worth[0] - worth[1], worth[1] - worth[2]
+        return (first, second) if first > 0 and second >= 0 else None
 
     def nearest(self) -> Candidate | None:
         """The point of least violation."""

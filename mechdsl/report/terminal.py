@@ -37,6 +37,7 @@ _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a 
 
 ROWS = 24  # a table longer than this shows its first and last rows
 _FIRST, _LAST = 12, 5
+_WIDE = 4  # goods up to which a menu shows what each item holds of them
 _BINDS = 1e-6  # of the terms of a constraint: a smaller slack is shown as "binds"
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
 
@@ -129,6 +130,8 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [t for c in market.constraints for t in _tables(_constraint_sheet(market, outcome, c), view)]
     if outcome.accounts:
         parts += _books(market, outcome, view)
+    if "menu" in outcome.extra:
+        parts += _menu(outcome, view)
     figures = _bottom_line(outcome)
     parts += [Text(""), figures] if figures else []
     if run.certificate is not None:
@@ -343,6 +346,25 @@ def _books(market: Market, outcome: Outcome, view: View) -> list[RenderableType]
     kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
     sheet = _Sheet((IndexSet("accounts", tuple(parties)),), "", tuple(kept))
     return [*lines, *_tables(sheet, View(all_rows=True, width=view.width))]
+
+
+def _menu(outcome: Outcome, view: View) -> list[RenderableType]:
+    """The items on offer, their prices, and how likely each is to be taken; of a long menu its ends."""
+    items = outcome.extra["menu"]
+    place = next(j for j, item in enumerate(items) if item is outcome.extra["item"])
+    numbers = tuple(str(j) for j in range(len(items)))
+    columns = [_column(title, [item[title] for item in items]) for title in ("price", "probability")]
+    outputs = np.array([np.ravel(item["y"]) for item in items])
+    if outputs.shape[1] <= _WIDE:
+        columns += [_column(f"y {j + 1}", outputs[:, j]) for j in range(outputs.shape[1])]
+    expected = outcome.extra["expected"]
+    lines = [
+        f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer the union takes item {place}",
+        f"expected revenue {_money(expected['revenue']['mean'])}, at most {_money(expected['revenue_at_most'])} by any "
+        f"menu   expected welfare {_money(expected['welfare']['mean'])}",
+    ]
+    sheet = _Sheet((IndexSet("menu", numbers),), "", tuple(columns))
+    return [*_tables(sheet, view), Text(""), *(_line(line) for line in lines)]
 
 
 def _bottom_line(outcome: Outcome) -> Text:

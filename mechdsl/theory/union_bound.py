@@ -21,7 +21,7 @@ from mechdsl.theory.union_lines import Side, Sides, panels
 
 __all__ = ["least_cost", "robust_bound", "safe_bound"]
 
-_SLOPES = 500
+_SLOPES = 400
 _REACH = 1e6
 _WIDER = 2.0  # how far beyond the branch point lines are looked at: the bound has a branch point of its own
 _CUTS = 5  # of every quadrature panel along a line
@@ -137,22 +137,32 @@ def robust_bound(sides: Sides, branch: float, traces: tuple[Trace, Trace]) -> fl
     return total + rest * float(least_cost(traces, np.array(kappa))) if rest >= 0 else None
 
 
-def _lines(side: Side, start: float) -> _Lines:
-    from scipy.interpolate import PchipInterpolator
+def _rise(side: Side, slopes: Array, prices: Array, low: Array, high: Array) -> Array:
+    """`pi'(kappa)`: the turn at which the mass of nu on the whole line stays 0, as it is on every line."""
+    totals = []
+    for turn in (np.zeros(len(slopes)), np.ones(len(slopes))):
+        _, mass, _ = _masses(side, slopes, prices, turn, low, high)
+        faces = _low_face(side, slopes, prices, turn, low) - _high_face(side, slopes, prices, turn, high)
+        totals.append(mass.sum(axis=1) + faces)
+    with np.errstate(all="ignore"):
+        rise = -totals[0] / (totals[1] - totals[0])
+    return np.where(np.isfinite(rise), rise, 0.0)
 
+
+def _lines(side: Side, start: float) -> _Lines:
     last = side.first.upper / side.second.lower if side.second.lower > 0 else np.inf
     slopes = np.geomspace(start / _WIDER, min(last * (1 - 1e-9), start * _REACH), _SLOPES)
     prices = side.best(slopes)[0]
-    rise = PchipInterpolator(np.log(slopes), prices).derivative()(np.log(slopes)) / slopes
     low = np.maximum(side.second.lower, (side.first.lower - prices) / slopes)
     high = np.minimum(side.second.upper, (side.first.upper - prices) / slopes)
+    rise = _rise(side, slopes, prices, low, high)
     starts = np.clip(-rise, low, high)
-    edges, mass = _masses(side, slopes, prices, rise, starts, high)
+    edges, mass, moment = _masses(side, slopes, prices, rise, starts, high)
     gathered = np.concatenate([np.zeros((len(slopes), 1)), np.cumsum(mass, axis=1)], axis=1)
     gathered += (np.where(starts <= low, _low_face(side, slopes, prices, rise, low), 0.0))[:, None]
     left = gathered[:, -1] - _high_face(side, slopes, prices, rise, high)
-    over = np.maximum(gathered - left[:, None], 0.0)
-    flow = np.sum((over[:, 1:] + over[:, :-1]) / 2 * np.diff(edges, axis=1), axis=1)
+    over = (gathered[:, :-1] - left[:, None]) * np.diff(edges, axis=1) + moment
+    flow = np.sum(np.maximum(over, 0.0), axis=1)
     used = slopes >= start / 1.0001
     scale = float(np.max(np.abs(gathered[used]), initial=1e-300))
     stays = np.minimum(gathered, np.maximum(left, 0.0)[:, None])
@@ -166,8 +176,12 @@ def _lines(side: Side, start: float) -> _Lines:
     return _Lines(side, slopes, prices, starts, flow, max(faults))
 
 
-def _masses(side: Side, slopes: Array, prices: Array, rise: Array, low: Array, high: Array) -> tuple[Array, Array]:
-    """Ends of cells along each line and the mass of nu in each, per unit of slope; jumps of a density included."""
+def _masses(
+    side: Side, slopes: Array, prices: Array, rise: Array, low: Array, high: Array
+) -> tuple[Array, Array, Array]:
+    """Ends of cells along each line; the mass of nu in each, and that mass times its distance to the cell's far end;
+    per unit of slope, jumps of a density included.
+    """
     rows = len(slopes)
     first, second = side.ends
     images = (first[None, :] - prices[:, None]) / slopes[:, None]
@@ -178,13 +192,14 @@ def _masses(side: Side, slopes: Array, prices: Array, rise: Array, low: Array, h
     edges = (ends[:, :-1, None] + np.diff(ends, axis=1)[:, :, None] * parts).reshape(rows, -1)
     edges = np.concatenate([edges, high[:, None]], axis=1)
     half, middle = np.diff(edges, axis=1) / 2, (edges[:, 1:] + edges[:, :-1]) / 2
-    mass = np.zeros_like(half)
+    mass, moment = np.zeros_like(half), np.zeros_like(half)
     for node, weight in zip(_NODES, _WEIGHTS, strict=True):
         s = middle + half * node
         t = prices[:, None] + slopes[:, None] * s
-        mass += np.where(
-            half > 0, half * weight * density_of_nu(side.first, side.second, t, s) * (s + rise[:, None]), 0.0
-        )
+        nu = density_of_nu(side.first, side.second, t, s) * (s + rise[:, None])
+        part = np.where(half > 0, half * weight * nu, 0.0)
+        mass += part
+        moment += part * half * (1 - node)
     for law, own in ((side.first, True), (side.second, False)):
         for kink in law.kinks:
             s = (kink - prices) / slopes if own else np.full(rows, kink)
@@ -194,8 +209,10 @@ def _masses(side: Side, slopes: Array, prices: Array, rise: Array, low: Array, h
                 np.array([np.searchsorted(e, x) for e, x in zip(edges, s, strict=True)]) - 1, 0, mass.shape[1] - 1
             )
             inside = (s > low) & (s < high)
-            mass[np.flatnonzero(inside), place[inside]] += jump[inside]
-    return edges, mass
+            cell = np.flatnonzero(inside), place[inside]
+            mass[cell] += jump[inside]
+            moment[cell] += (jump * (edges[np.arange(rows), place + 1] - s))[inside]
+    return edges, mass, moment
 
 
 def _low_face(side: Side, slopes: Array, prices: Array, rise: Array, s: Array) -> Array:

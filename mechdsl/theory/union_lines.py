@@ -61,7 +61,7 @@ class Side:
         weights = (half[:, :, None] * _WEIGHTS).reshape(rows, -1)
         live = weights > 0
         density = np.zeros_like(s)
-        density[live] = self.second.pdf(s[live])
+        density[live] = _finite(self.second.pdf(s[live]))
         return s, np.where(live, density * weights, 0.0)
 
     def beyond(self, slope: Array, price: Array) -> tuple[Array, Array]:
@@ -78,7 +78,7 @@ class Side:
         t = price[:, None] + slope[:, None] * s
         live = weights > 0
         survival, density = np.zeros_like(t), np.zeros_like(t)
-        survival[live], density[live] = self.first.survival(t[live]), self.first.pdf(t[live])
+        survival[live], density[live] = self.first.survival(t[live]), _finite(self.first.pdf(t[live]))
         share = np.sum(weights * survival, axis=1)
         return share, share - price * np.sum(weights * density, axis=1)
 
@@ -110,6 +110,11 @@ class Side:
         grid_best = np.max(grid * share, axis=1)
         better = grid_best > price * share_at * (1 + 1e-12)
         return np.where(better, ends, price), np.maximum(price * share_at, grid_best)
+
+
+def _finite(density: Array) -> Array:
+    """0 for a density without bound at an end of its support: rounding may put a node there, a set of no mass."""
+    return np.where(np.isfinite(density), density, 0.0)
 
 
 def _roots(function: object, a: Array, b: Array, fa: Array, fb: Array) -> Array:

@@ -27,7 +27,7 @@ from mechdsl.theory.screening_checks import GAIN_TOLERANCE, SLACK_TOLERANCE, mon
 from mechdsl.theory.union import Union, union_books, union_of, union_participation
 from mechdsl.theory.union_menu import Offer, best_offer
 
-__all__ = ["menu_checks", "menu_outcome"]
+__all__ = ["expected_welfare", "menu_checks", "menu_outcome"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 GAP_TOLERANCE = 1e-8
@@ -80,15 +80,17 @@ def _extra(mechanism: Mechanism, offer: Offer, place: int) -> dict[str, Any]:
     """What JSON adds: the menu, the item taken, expectations, the bound and the conditions."""
     union = union_of(mechanism.market)
     shape = union.type.quantity.shape
+    menu = [
+        {"y": item.outputs.reshape(shape), "x": _decisions(mechanism, item.solution.values), "price": item.price,
+         "probability": item.probability}
+        for item in offer.items
+    ]  # fmt: skip
     return {
-        "menu": [
-            {"y": item.outputs.reshape(shape), "x": _decisions(mechanism, item.solution.values), "price": item.price,
-             "probability": item.probability}
-            for item in offer.items
-        ],
-        "item": place,
+        "menu": menu,
+        "item": menu[place],
         "expected": {
             "revenue": {"mean": -offer.cost, "error": offer.error},
+            "welfare": {"mean": expected_welfare(mechanism, offer), "error": offer.error},
             "payment": {"mean": offer.payment, "error": offer.error},
             "revenue_at_most": -offer.bound.value,
         },
@@ -98,6 +100,16 @@ def _extra(mechanism: Mechanism, offer: Offer, place: int) -> dict[str, Any]:
             for c in offer.conditions
         ],
     }  # fmt: skip
+
+
+def expected_welfare(mechanism: Mechanism, offer: Offer) -> float:
+    """`-E[c . y] - E[known costs - values]`: everyone's values less costs, transfers cancelling."""
+    market = mechanism.market
+    union = union_of(market)
+    nothing = {union.type.quantity: np.zeros(union.type.quantity.shape)}
+    formula = sum(total(y.cost - y.value, y) for y in market.layers)
+    known = [float(evaluate(formula, stated_values(market, nothing, i.solution.values), ())) for i in offer.items]
+    return -offer.borne - float(np.array(known) @ [item.probability for item in offer.items])
 
 
 def _decisions(mechanism: Mechanism, values: Any) -> Any:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechdsl.distributions import Distribution
+from mechdsl.engines.menu import menu_value
 from mechdsl.evaluate import Array
 from mechdsl.mechanism import Mechanism
 from mechdsl.program import Menu, Solution, Status
@@ -29,6 +30,7 @@ _ITEMS = 48
 _TYPES, _FINAL = 11, 14  # 2^ so many types to price on, and at last
 _SWEEPS = 12
 _STARTS = 4
+_POLISHED = 8  # items up to which prices are improved once more, on continuous types
 _GONE = -1e300  # the price of an item that is not on offer
 
 
@@ -84,13 +86,15 @@ def searched_menu(mechanism: Mechanism, aside: Aside) -> Found:
     base = next(j for j in bases if np.isclose(net[j], outputs[j] @ top, rtol=1e-12) and offered[j])
     net = _descended(outputs[offered], net[offered], burden[offered], fine, int(np.sum(offered[:base])), 0, 3)
     outputs, beside = outputs[offered], beside[offered]
+    width = np.array([0.0 if law.is_point else law.upper - law.lower for law in laws])
+    along = int(np.argmax(width * outputs.max(axis=0)))
+    net = _polished(outputs, net, beside.sum(axis=1), laws, along, int(np.sum(offered[:base])))
     chosen = [solutions[kept[j]] for j in np.flatnonzero(offered)]
     live = net > _GONE / 2
-    width = np.array([0.0 if law.is_point else law.upper - law.lower for law in laws])
     left = tuple(s for s, k in zip(chosen, live, strict=True) if k)
     return Found(
         outputs[live], net[live], beside[live, 0], beside[live, 1], left,
-        int(np.argmax(width * outputs.max(axis=0))), float(np.max(np.abs(net[live]))), least,
+        along, float(np.max(np.abs(net[live]))), least,
     )  # fmt: skip
 
 
@@ -175,6 +179,32 @@ def _descended(outputs: Array, net: Array, burden: Array, types: Array, base: in
         if now >= last * (1 - 1e-9):
             break
         last = now
+    return net
+
+
+def _polished(outputs: Array, net: Array, burden: Array, laws: Sequence[Distribution], along: int, base: int) -> Array:
+    """Prices of a short menu improved on its value over continuous types, one by one."""
+    from scipy.optimize import minimize_scalar
+
+    live = net > _GONE / 2
+    if live.sum() > _POLISHED:
+        return net
+    net = np.array(net)
+    size = float(np.max(np.abs(net[live])))
+
+    def cost(j: int, price: float) -> float:
+        trial = np.array(net[live])
+        trial[int(np.sum(live[:j]))] = price
+        shares = menu_value(outputs[live], trial, laws, along, 1e-8 * size, draws=9).probabilities
+        return float((trial + burden[live]) @ shares)
+
+    for reach in (0.02, 0.005, 0.001):
+        for j in np.flatnonzero(live):
+            if j != base:
+                near = (net[j] - reach * size, net[j] + reach * size)
+                found = minimize_scalar(lambda p, j=j: cost(int(j), float(p)), bounds=near, method="bounded",
+                                        options={"xatol": 1e-5 * size})  # fmt: skip
+                net[j] = float(found.x) if found.fun < cost(int(j), float(net[j])) else net[j]
     return net
 
 
