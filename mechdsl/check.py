@@ -28,7 +28,7 @@ from mechdsl.population.task import Task
 from mechdsl.program import Constraint
 from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
-from mechdsl.theory.change_of_variables import curvature_in_either, is_convex_in_costs
+from mechdsl.theory.change_of_variables import curvatures_in_either, is_convex_in_costs
 from mechdsl.theory.curvature import Curvature, ranges_of
 from mechdsl.theory.essential import Essential, essential
 from mechdsl.theory.shape import shape
@@ -101,9 +101,10 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
             diagnostics += _deep_findings(one)
         looked.append(one)
         found += diagnostics
-        for kind in _types(market):
+        kinds = list(_types(market))
+        for kind in kinds:
             types.setdefault((kind.name, kind.distribution), kind)
-        found += _type_findings(market)
+        found += _type_findings(market, kinds)
         found += _scales(market)
     ordered = sorted(dict.fromkeys(found), key=lambda d: (d.span.start if d.span else -1, d.code))
     return Diagnosis(model, tuple(looked), tuple(types.values()), tuple(ordered))
@@ -115,7 +116,7 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
 def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
     matched = match(market, registry)
     spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
-    curvatures = {c.name: curvature_in_either(market, c) for c in market.constraints}
+    curvatures = curvatures_in_either(market)
     found = [
         *_curvature_findings(market, curvatures, spans),
         *(d for c in market.constraints for d in _reach(market, c, spans.get(c.name))),
@@ -253,9 +254,8 @@ def _types(market: Market) -> Iterator[TypeDiagnosis]:
             yield TypeDiagnosis(name, distribution, known[distribution])
 
 
-def _type_findings(market: Market) -> Iterator[Diagnostic]:
+def _type_findings(market: Market, kinds: Sequence[TypeDiagnosis]) -> Iterator[Diagnostic]:
     """Irregular laws and far tails, once for each type: its first entry that has it is named."""
-    kinds = list(_types(market))
     for private in market.types:
         own = [kind for kind in kinds if kind.name.partition("[")[0] == private.name]
         span = private.declaration.span
@@ -265,9 +265,10 @@ def _type_findings(market: Market) -> Iterator[Diagnostic]:
             word = "falls somewhere" if first.regular is False else "may fall somewhere"
             hint = f"{first.reason[0].upper()}{first.reason[1:]}. It is ironed where it is used."
             yield Diagnostic("M101", f"the virtual cost of {_names(irregular)} {word}", span, hint, "note")
-        far = [kind for kind in own if _tail(kind.distribution) is not None]
+        tails = {law: _tail(law) for law in {kind.distribution for kind in own}}
+        far = [kind for kind in own if tails[kind.distribution] is not None]
         if far:
-            top, middle = _tail(far[0].distribution) or (0.0, 0.0)
+            top, middle = tails[far[0].distribution] or (0.0, 0.0)
             message = (
                 f"the virtual cost of {_names(far)} is {top:.2g} at the top of its support, {middle:.2g} at the median"
             )

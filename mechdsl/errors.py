@@ -10,10 +10,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
+_LONGEST = 4_000  # characters of a message
+_COMPARED = 200  # known words that a wrong one is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Source:
     text: str = ""
 
     def line(self, number: int) -> str:
-        lines = self.text.splitlines()
+        lines = _lines(self.text)
         return lines[number - 1] if 1 <= number <= len(lines) else ""
 
 
@@ -64,12 +67,12 @@ class Diagnostic:
     def render(self, source: Source) -> str:
         """The message as a person reads it: head line, excerpt with caret, hint."""
         head = f"{self.severity}[{self.code}] in {source.name}"
-        message = _printable(self.message)  # it may quote what a terminal must not be sent
+        message = _sayable(self.message)
         if self.span is None:
             lines = [f"{head}: {message}"]
         else:
             lines = [f"{head}, {_place(self.span)}: {message}", *_excerpt(source, self.span)]
-        hint = f"{_printable(self.hint)} " if self.hint else ""
+        hint = f"{_sayable(self.hint)} " if self.hint else ""
         lines.append(f" {hint}(mechdsl explain {self.code})")
         return "\n".join(lines)
 
@@ -101,12 +104,21 @@ class UsageError(Exception):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then what is known."""
     names = sorted(set(known))
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
+    likely = names
+    if len(names) > _COMPARED:  # of thousands, those of nearly the same length that begin alike
+        likely = sorted(names, key=lambda n: (abs(len(n) - len(word)), n[:1] != word[:1]))[:_COMPARED]
+    near = difflib.get_close_matches(word, likely, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
     parts = [f"Did you mean '{near[0]}'?"] if near else []
     if names:
         shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else ".")
         parts.append(f"Known here: {shown}")
     return " ".join(parts) or "None is declared here."
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> tuple[str, ...]:
+    """Cut once for all the messages about a text."""
+    return tuple(text.splitlines())
 
 
 def _place(span: Span) -> str:
@@ -141,6 +153,11 @@ def _cut(text: str, column: int) -> tuple[str, int]:
     head = "..." if start else ""
     tail = "..." if start + _EXCERPT_WIDTH < len(text) else ""
     return f"{head}{_printable(piece)}{tail}", column - start + len(head)
+
+
+def _sayable(text: str) -> str:
+    """A message as a terminal can bear it: it may quote what cannot be printed, or goes on for ever."""
+    return _printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def _printable(text: str) -> str:

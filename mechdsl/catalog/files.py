@@ -40,7 +40,8 @@ FILES = (
     Explanation(
         "M083",
         "a data file that is too large",
-        "Data files are read whole, and one beyond 200 MB is refused before it is.",
+        "Data files are read whole, and one beyond 50 MB is refused before it is. Reading stops where there are twice "
+        "as many rows as entries to fill, or more than 500,000 observations of an empirical distribution.",
         "Leave out the columns and rows that the market does not use, or aggregate.",
     ),
 )

@@ -7,13 +7,14 @@ program.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Family
 from mechdsl.distributions.plugged import plugged
+from mechdsl.elaborate.limits import MAX_ERRORS, MAX_REGIMES, MAX_TOTAL
 from mechdsl.elaborate.names import RegimeNames
 from mechdsl.elaborate.outcomes import claim_mistakes, experiment_mistakes
 from mechdsl.elaborate.regime import RegimeBuilder
@@ -24,6 +25,24 @@ from mechdsl.errors import Diagnostic, MechError, Source
 from mechdsl.market import Market, Model
 
 __all__ = ["Override", "elaborate"]
+
+
+class _EnoughError(Exception):
+    """There are more errors than anyone reads."""
+
+
+class _Gathered(list[Diagnostic]):
+    """Diagnostics as they are found, until there are enough."""
+
+    def __init__(self, found: Iterable[Diagnostic]) -> None:
+        super().__init__(found)
+        self._different: set[Diagnostic] = set()
+
+    def append(self, found: Diagnostic) -> None:
+        super().append(found)
+        self._different |= {found} if found.severity == "error" else set()
+        if len(self._different) >= MAX_ERRORS:
+            raise _EnoughError
 
 
 def elaborate(
@@ -49,15 +68,26 @@ def elaborate(
     Raises:
         MechError: with everything found wrong in any regime.
     """
-    diagnostics: list[Diagnostic] = list(repeated_names(file))
+    diagnostics = _Gathered(repeated_names(file))
     shared = tuple(s for s in file.statements if not isinstance(s, tree.RegimeStatement))
     regimes = [s for s in file.statements if isinstance(s, tree.RegimeStatement)]
+    if len(regimes) > MAX_REGIMES:
+        message = f"the file has {len(regimes)} regimes; the limit is {MAX_REGIMES}"
+        hint = "What differs by a number is no regime: vary it in an experiment, or set it on the command line."
+        raise MechError([Diagnostic("M090", message, regimes[MAX_REGIMES].name.span, hint)], source)
     plans = [(r.name.id, r.title or "", r.body) for r in regimes] or [("main", "", ())]
     known_laws = plugged().families if families is None else families
     markets: dict[str, Market] = {}
+    room = MAX_TOTAL
     for name, title, body in plans:
-        names = RegimeNames(shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics, known_laws)
-        market = RegimeBuilder(names, tuple(report)).market(name, title)
+        try:
+            names = RegimeNames(
+                shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics, known_laws, room
+            )
+            market = _market(names, RegimeBuilder(names, tuple(report)), name, title)
+        except _EnoughError:
+            break
+        room = names.room
         if market is not None:
             markets[name] = market
     claims = tuple(s for s in file.statements if isinstance(s, tree.ClaimStatement))
@@ -72,3 +102,12 @@ def elaborate(
     if errors:
         raise MechError(errors, source)
     return Model(file, source, MappingProxyType(markets), claims, experiments, tuple(dict.fromkeys(diagnostics)))
+
+
+def _market(names: RegimeNames, builder: RegimeBuilder, name: str, title: str) -> Market | None:
+    """The regime's market; names that go deeper than Python can follow are a mistake of the text."""
+    try:
+        return builder.market(name, title)
+    except RecursionError:
+        names.say_too_long_a_chain()
+        return None

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import prod
 from typing import Any, Protocol
 
 import sympy as sp
 
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import FAMILIES
+from mechdsl.elaborate.limits import MAX_ENTRIES, MAX_HEIGHT, MAX_LETTERS, MAX_NODES, MAX_POWER_BITS
 from mechdsl.elaborate.wording import ELSEWHERE, INFINITY, NO_EXPRESSION, ROLES, here, other_letter, unbound
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.formula import (
@@ -32,9 +34,6 @@ from mechdsl.formula import (
 )
 
 __all__ = ["FUNCTIONS", "Names", "Resolver", "Scope", "label_text"]
-
-MAX_NODES = 20_000  # of one formula, `let`s inlined
-MAX_POWER_BITS = 4_096  # of an exact power of numbers
 
 # Name -> (least, greatest number of arguments, what it builds).
 FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
@@ -115,6 +114,10 @@ class Resolver:
         result = self._resolve(node, scope)
         if not self._number(result, node):
             return self._placeholder()
+        if self.size > MAX_HEIGHT and _height(result) > MAX_HEIGHT:
+            message = f"this expression is nested more than {MAX_HEIGHT} deep, its `let`s written out"
+            self._error("M091", message, node, "Use a sum or a product over an index instead of a chain of `let`s.")
+            return self._placeholder()
         if result.has(sp.zoo, sp.nan):
             hint = "It comes to an infinity less an infinity, to zero times an infinity, or the like."
             self._error("M033", "this expression has no value", node, hint)
@@ -148,7 +151,12 @@ class Resolver:
                 )
                 self.size = 2 * MAX_NODES
             return self._placeholder()
-        result = self._resolved(node, scope)
+        try:
+            result = self._resolved(node, scope)
+        except OverflowError:  # sympy asks for the sign of `exp(exp(exp(exp(9))))`, and has not the digits
+            hint = "Numbers reach to 1.8e308; choose other units."
+            self._error("M033", "this expression is beyond all numbers", node, hint)
+            return self._placeholder()
         composed = isinstance(node, tree.Binary | tree.Call | tree.Aggregate) and isinstance(result, sp.Expr)
         if self.origins is not None and composed and quantities(result, "decision"):
             self.origins.setdefault(decided(result), []).append(node.span)
@@ -404,8 +412,10 @@ class Resolver:
     def _power(self, base: Any, exponent: Any, node: tree.Binary) -> Any:
         if exponent.is_Rational:
             # sympy raises every number that is a factor of the base at once; other numbers may become one.
-            bits = sum(max(abs(int(r.p)).bit_length(), int(r.q).bit_length()) for r in base.atoms(sp.Rational))
-            if abs(exponent) * bits > MAX_POWER_BITS or int(exponent.q) > 10**6:
+            factors = [f.as_base_exp()[0] for f in sp.Mul.make_args(base)]
+            numbers = [f for f in factors if f.is_Rational]
+            bits = sum(max(abs(int(r.p)).bit_length(), int(r.q).bit_length()) for r in numbers)
+            if abs(exponent) * bits > MAX_POWER_BITS or (base.is_Rational and int(exponent.q) > 10**6):
                 self._error(
                     "M091",
                     "this power of numbers is too large to be exact",
@@ -468,6 +478,10 @@ class Resolver:
         if len(letters) != len(node.letters):
             return self._placeholder()
         inner = scope.with_letters(tuple(letters))
+        if len(inner.letters) > MAX_LETTERS or prod(len(a.index_set) for a in inner.letters.values()) > MAX_ENTRIES:
+            message = f"this {node.operator} runs over more than {MAX_ENTRIES:,} combinations of labels"
+            self._error("M090", message, node, "Sum over fewer letters at once, or over smaller index sets.")
+            return self._placeholder()
         where = sp.true
         if node.where is not None:
             size = self.size
@@ -595,6 +609,16 @@ class Resolver:
     @staticmethod
     def _placeholder() -> sp.Expr:
         return sp.Dummy("unresolved", real=True)
+
+
+def _height(formula: sp.Basic) -> int:
+    """How many parts within parts; not by recursion, which is what it guards."""
+    highest, stack = 0, [(formula, 1)]
+    while stack:
+        node, height = stack.pop()
+        highest = max(highest, height)
+        stack += [(part, height + 1) for part in node.args]
+    return highest
 
 
 def _is_condition(value: Any) -> bool:

@@ -7,8 +7,6 @@ refuses.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution, DistributionError, Family
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
+from mechdsl.elaborate.limits import MAX_LAWS, MAX_OBSERVATIONS
 from mechdsl.elaborate.places import entry_node
-from mechdsl.elaborate.values import Folder, entry_text
+from mechdsl.elaborate.values import Folder, csv_number, entry_text
 from mechdsl.elaborate.wording import LAWS, here
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array, evaluate
@@ -93,6 +92,10 @@ class Laws:
         shape = tuple(len(a.index_set) for a in rest)
         if blueprint.same:  # one law serves every label
             table[at] = self._built(blueprint, (0,) * len(shape))
+            return
+        if math.prod(shape) > MAX_LAWS:
+            message = f"'{name}' would have more than {MAX_LAWS:,} different distributions"
+            self._error("M090", message, node, "Group what is alike: one distribution can serve many labels.")
             return
         for place in np.ndindex(*shape):
             law = self._built(blueprint, place)
@@ -249,22 +252,21 @@ class Laws:
             hint = f'Write {call.name}("costs.csv", column = "cost").'
             self._error("M040", f"{call.name} takes a file and a column", call, hint)
             return None
-        text = self.folder.open(name.value, name.span)
-        if isinstance(text, Diagnostic):
-            self.diagnostics.append(text)
+        rows = self.folder.rows(name.value, name.span, MAX_OBSERVATIONS)
+        if isinstance(rows, Diagnostic):
+            self.diagnostics.append(rows)
             return None
         word = None if column is None else label_text(column)
-        numbers = self._column(text, name.value, word, column or name)
+        numbers = self._column(rows, name.value, word, column or name)
         label = f'{call.name}("{name.value}"' + (f', column = "{word}")' if word is not None else ")")
         return None if numbers is None else _Arguments(lambda place: (tuple(numbers), label), True)
 
-    def _column(self, text: str, file: str, column: str | None, node: tree.Node) -> Array | None:
-        rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+    def _column(self, rows: list[list[str]], file: str, column: str | None, node: tree.Node) -> Array | None:
         header = [cell.strip() for cell in rows[0]] if rows else []
         if column is None and len(header) == 1:
             column = header[0]
         if column is None:
-            hint = f"Say which, column = ...; it has {', '.join(header)}." if header else "Correct the file."
+            hint = f"Say which, column = ...; it has {', '.join(header[:12])}." if header else "Correct the file."
             self._error("M082", f"'{file}' has {len(header) or 'no'} columns, and one is wanted", node, hint)
             return None
         if column not in header:
@@ -273,12 +275,12 @@ class Laws:
         place = header.index(column)
         numbers = []
         for line, row in enumerate(rows[1:], start=2):
-            try:
-                numbers.append(float(row[place]))
-            except (ValueError, IndexError):
+            number = csv_number(row[place]) if place < len(row) else None
+            if number is None:
                 message = f"in '{file}', line {line}: no number in column '{column}'"
                 self._error("M082", message, node, "Correct the file.")
                 return None
+            numbers.append(number)
         return np.array(numbers)
 
     def _number(self, node: tree.Expression, letters: tuple[Letter, ...], fixed: _Fixed) -> Array | None:

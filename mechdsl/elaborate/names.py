@@ -6,6 +6,7 @@ out is a cycle. What the first pass cannot place twice (a second definition) it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,17 +17,16 @@ from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution, Family
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
 from mechdsl.elaborate.laws import Laws
+from mechdsl.elaborate.limits import MAX_DECISIONS, MAX_ENTRIES, MAX_LABELS, MAX_LETTERS, MAX_TOTAL, MAX_TYPES
 from mechdsl.elaborate.places import word_span
 from mechdsl.elaborate.tables import Override, Tables
-from mechdsl.elaborate.values import MAX_ENTRIES, Folder, entry_text
+from mechdsl.elaborate.values import Folder, entry_text
 from mechdsl.elaborate.wording import ROLES, here, number_text, other_letter
 from mechdsl.errors import Diagnostic, Source, Span, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import REAL_LINE, IndexSet, Interval, Letter, Quantity
 
 __all__ = ["TARGETED", "Declared", "RegimeNames", "too_many_labels"]
-
-MAX_LABELS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class RegimeNames:
     seed: int
     diagnostics: list[Diagnostic]
     families: Mapping[str, Family]
+    room: int = MAX_TOTAL  # for the entries of params yet to come
     declared: dict[str, Declared] = field(default_factory=dict)
     set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
     letter_sets: dict[str, str] = field(default_factory=dict)
@@ -297,13 +298,13 @@ class RegimeNames:
         if letters is None:
             return None
         sets = tuple(a.index_set for a in letters)
-        if np.prod([len(s) for s in sets], dtype=float) > MAX_ENTRIES:
+        if len(sets) > MAX_LETTERS:
+            message = f"'{name}' takes {len(sets)} indices; the limit is {MAX_LETTERS}"
             self.error(
-                "M090",
-                f"'{name}' would have more than {MAX_ENTRIES:,} entries",
-                self.word(statement, name),
-                "Group what is alike, or split the market.",
+                "M090", message, self.word(statement, name), "Join indices into one, with a label for each pair."
             )
+            return None
+        if not self._fits(name, statement, math.prod(map(len, sets))):
             return None
         match statement:
             case tree.ParamStatement():
@@ -317,6 +318,19 @@ class RegimeNames:
                 return Quantity(name, sets, "decision", self._choice_range(statement, letters))
             case _:
                 return Quantity(name, sets, declared.kind)
+
+    def _fits(self, name: str, statement: tree.Node, entries: int) -> bool:
+        """Whether there is room for the entries of a quantity; those of params are all held."""
+        limit = {tree.ParamStatement: MAX_ENTRIES, tree.TypeStatement: MAX_TYPES}.get(type(statement), MAX_DECISIONS)
+        if isinstance(statement, tree.ParamStatement) and entries <= limit:
+            self.room -= entries
+        if entries <= limit and self.room >= 0:
+            return True
+        message = f"'{name}' would have more than {limit:,} entries"
+        if entries <= limit:
+            message = f"with '{name}' the params of the file would have too many entries together"
+        self.error("M090", message, self.word(statement, name), "Group what is alike, or split the market.")
+        return False
 
     def _declared_range(self, statement: tree.ParamStatement) -> Interval:
         domain = statement.domain
@@ -380,6 +394,14 @@ class RegimeNames:
                 self.error("M015", message, place, did_you_mean(label, index_set.labels))
                 return None
         return tuple(s.position(label) for label, s in zip(labels, quantity.sets, strict=False))
+
+    def say_too_long_a_chain(self) -> None:
+        """Record that names defined by each other go deeper than can be followed."""
+        chain = [*self.tables.in_progress, *self._in_progress]
+        name = next((n for n in chain if n in self.declared), None)
+        place = None if name is None else self._declared_at(name)
+        message = f"'{name}' is defined through too many others, each by the next" if name else "this nests too deep"
+        self.error("M091", message, place, "Declare a name after those it is made of, or index them.")
 
     def error(self, code: str, message: str, place: tree.Node | Span | None, hint: str) -> None:
         """Record a mistake at a place of the text, or at none."""

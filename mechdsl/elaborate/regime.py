@@ -13,6 +13,7 @@ import sympy as sp
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, unresolved
+from mechdsl.elaborate.limits import MAX_CONSTRAINTS
 from mechdsl.elaborate.names import TARGETED, Declared, RegimeNames
 from mechdsl.elaborate.places import walk
 from mechdsl.elaborate.reports import report_tables
@@ -350,6 +351,10 @@ class RegimeBuilder:
                 hint = "Give the second a name of its own: `constraint NAME[k]: ...`."
                 self.names.error("M011", message, statement.target, hint)
             lines.setdefault(name, statement.span.line)
+            if len(lines) > MAX_CONSTRAINTS:
+                message = f"there are more than {MAX_CONSTRAINTS} constraints"
+                self.names.error("M090", message, statement.target, "Index them: `constraint NAME[k]: ...`.")
+                break
             letters = self.names.letters(statement.target.letters)
             if letters is None:
                 continue

@@ -11,6 +11,7 @@ import csv
 import io
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +21,28 @@ import numpy as np
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import label_text
+from mechdsl.elaborate.limits import MAX_CSV_BYTES
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array
 from mechdsl.formula import IndexSet
 
-__all__ = ["Folder", "Reader", "entry_text"]
+__all__ = ["Folder", "Reader", "csv_number", "entry_text"]
 
-MAX_CSV_BYTES = 200_000_000
-MAX_ENTRIES = 20_000_000
+
+_LONG = 60  # characters of a cell that a message quotes
+_SHOWN = 5  # mistakes of one data file
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def entry_text(name: str, labels: Sequence[str]) -> str:
     """`mu[video, text]`, or the bare name of a scalar."""
     return f"{name}[{', '.join(labels)}]" if labels else name
+
+
+def csv_number(text: str) -> float | None:
+    """The number in a cell, written as people and programs write numbers; None for what Python alone takes for one."""
+    number = float(text) if _NUMBER.fullmatch(text.strip()) else math.inf
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,26 @@ class Folder:
 
     path: Path | None
 
-    def open(self, name: str, span: Span) -> str | Diagnostic:
+    def rows(self, name: str, span: Span, most: int) -> list[list[str]] | Diagnostic:
+        """The rows of a csv file that hold anything, or what is wrong; reading stops where there are too many."""
+        text = self._text(name, span)
+        if isinstance(text, Diagnostic):
+            return text
+        reader = csv.reader(io.StringIO(text))
+        found: list[list[str]] = []
+        try:
+            for row in reader:
+                if any(cell.strip() for cell in row):
+                    found.append(row)
+                if len(found) > most or reader.line_num > 4 * most + 10_000:
+                    message = f"'{name}' has far more rows than it should: at most {most:,} are read"
+                    return Diagnostic("M083", message, span, "Leave out what the market does not use.")
+        except csv.Error as error:
+            message = f"'{name}' is no csv file: {error}, near line {reader.line_num}"
+            return Diagnostic("M082", message, span, "Look for a quote that is never closed.")
+        return found
+
+    def _text(self, name: str, span: Span) -> str | Diagnostic:
         """The text of a data file in the folder (symbolic links resolved), or what is wrong."""
         if self.path is None:
             return Diagnostic(
@@ -63,6 +92,14 @@ class Folder:
             others = [p.name for p in itertools.islice(root.glob("*.csv"), 50)]
             near = did_you_mean(name, others) if others else "That folder holds no csv file."
             return Diagnostic("M080", f"there is no file '{name}' in the folder of the market", span, near)
+        try:
+            return self._read(target, name, span)
+        except OSError as error:
+            reason = (error.strerror or "it is out of reach").lower()
+            return Diagnostic("M080", f"'{name}' cannot be read: {reason}", span, "See whether the file may be read.")
+
+    @staticmethod
+    def _read(target: Path, name: str, span: Span) -> str | Diagnostic:
         if target.stat().st_size > MAX_CSV_BYTES:
             return Diagnostic(
                 "M083", f"'{name}' is larger than {MAX_CSV_BYTES // 10**6} MB", span, "Use a smaller file."
@@ -202,11 +239,10 @@ class Reader:
                 'Write csv("mu.csv"), or csv("mu.csv", column = "value").',
             )
             return
-        text = self.folder.open(name.value, name.span)
-        if isinstance(text, Diagnostic):
-            self.diagnostics.append(text)
+        rows = self.folder.rows(name.value, name.span, 2 * math.prod(self.shape[len(at) :]) + 100)
+        if isinstance(rows, Diagnostic):
+            self.diagnostics.append(rows)
             return
-        rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
         cells = _long(rows, self.sets[len(at) :], column) if rows else None
         if cells is None and rows:
             cells = _wide(rows, self.sets[len(at) :])
@@ -225,19 +261,25 @@ class Reader:
         problems: list[tuple[str, str]] = []
         remedy = "Correct the file."
         seen: set[tuple[int, ...]] = set()
+        positions = [{label: j for j, label in enumerate(s.labels)} for s in sets]
         for cell in cells:
+            if len(problems) >= _SHOWN:
+                break
             where = f"line {cell.line}"
-            unknown = [(s, label) for s, label in zip(sets, cell.labels, strict=True) if label not in s.labels]
+            known = zip(sets, positions, cell.labels, strict=True)
+            unknown = [(s, label) for s, places, label in known if label not in places]
             if unknown:
                 index_set, label = unknown[0]
                 remedies = did_you_mean(label, index_set.labels)
-                problems.append((f"{where}: {index_set.name} has no label '{label}'", remedies))
+                problems.append((f"{where}: {index_set.name} has no label '{_cut(label)}'", remedies))
                 continue
-            place = tuple(s.position(label) for s, label in zip(sets, cell.labels, strict=True))
+            place = tuple(places[label] for places, label in zip(positions, cell.labels, strict=True))
             value = self._cell_value(cell.text)
             if value is None:
                 what = f"label of {self.values_in.name}" if self.values_in else "number"
-                problems.append((f"{where}: '{cell.text}' is no {what}, for {self._entry(at, *cell.labels)}", remedy))
+                problems.append(
+                    (f"{where}: '{_cut(cell.text)}' is no {what}, for {self._entry(at, *cell.labels)}", remedy)
+                )
             elif place in seen:
                 problems.append((f"{where}: {self._entry(at, *cell.labels)} is given twice", remedy))
             else:
@@ -249,17 +291,13 @@ class Reader:
             labels = [s.labels[j] for s, j in zip(sets, first, strict=True)]
             more = f" and {missing - 1} more" if missing > 1 else ""
             problems.append((f"no value for {self._entry(at, *labels)}{more}", remedy))
-        for problem, hint in problems[:5]:
+        for problem, hint in problems:
             self._error("M082", f"in '{file}', {problem}", span, hint)
 
     def _cell_value(self, text: str) -> float | None:
         if self.values_in is not None:
             return float(self.values_in.position(text)) if text in self.values_in.labels else None
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) else None
+        return csv_number(text)
 
     # ------------------------------------------------------------------------------------------------------ messages
 
@@ -334,6 +372,10 @@ def _layout(sets: tuple[IndexSet, ...]) -> str:
             return f"Write a table, {table}; or {named}."
         case _:
             return f"{named[0].upper()}{named[1:]}."
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
 
 
 def _kind(node: tree.Node) -> str:

@@ -88,11 +88,13 @@ class Game:
         kept: list[Profile] = []
         nearest: Profile | None = None
         looked, bounded = 0, True
-        for profile, has_maxima in self._candidates():
+        least = np.full(1, np.inf)  # the smallest regret so far: what is worse need not be measured to the end
+        for profile, has_maxima in self._candidates(least):
             looked += 1
             bounded = bounded and has_maxima
             if nearest is None or profile.regret < nearest.regret:
                 nearest = profile
+                least[:] = profile.regret
             if profile.regret <= self.tolerance(profile) and not any(self._same(profile, k) for k in kept):
                 kept.append(profile)
         if not bounded and not kept:
@@ -133,29 +135,30 @@ class Game:
 
     # ------------------------------------------------------------------------------------------------- candidates
 
-    def _candidates(self) -> Iterator[tuple[Profile, bool]]:
+    def _candidates(self, least: Array) -> Iterator[tuple[Profile, bool]]:
         """Profiles worth a look, each with what anyone could gain in it; and whether payoffs have maxima."""
         if self.program.option is None:
-            yield from self._profiles(np.zeros(self.players, dtype=np.bool_))
+            yield from self._profiles(np.zeros(self.players, dtype=np.bool_), least)
             return
         order, kinds = self._strength()
         if np.prod([len(k) + 1.0 for k in kinds]) <= EVERY_SET:
             for taken in self._every_set(kinds):
-                yield from self._profiles(taken)
+                yield from self._profiles(taken, least)
             return
         near: dict[int, float] = {}
         for count in self._counts():
-            for profile, bounded in self._profiles(self._weakest(order, count)):
+            for profile, bounded in self._profiles(self._weakest(order, count), np.full(1, np.inf)):
                 near[count] = min(near.get(count, np.inf), profile.regret / max(1e-300, np.abs(profile.payoffs).max()))
                 yield profile, bounded
         for count in sorted(near, key=lambda m: near[m])[:PROMISING]:
             for taken in self._about(order, count):
-                yield from self._profiles(taken)
+                yield from self._profiles(taken, least)
 
-    def _profiles(self, adopters: Mask) -> Iterator[tuple[Profile, bool]]:
+    def _profiles(self, adopters: Mask, least: Array) -> Iterator[tuple[Profile, bool]]:
         for values, way in self._among(adopters):
-            found, bounded = gains(self.program, values, adopters)
             gets = payoffs(self.program, values, adopters)
+            enough = max(float(least[0]), TOLERANCE * float(np.max(np.abs(gets), initial=1.0)))
+            found, bounded = gains(self.program, values, adopters, enough)
             if np.isfinite(gets).all() and np.isfinite(found).all():
                 yield Profile(values, adopters, gets, found, way), bounded
 
@@ -198,7 +201,9 @@ class Game:
 
     def _quick(self, count: int) -> float:
         order, _ = self._strength()
-        return min((p.regret for p, _ in self._profiles(self._weakest(order, count))), default=np.inf)
+        return min(
+            (p.regret for p, _ in self._profiles(self._weakest(order, count), np.full(1, np.inf))), default=np.inf
+        )
 
     def _weakest(self, order: list[int], count: int) -> Mask:
         taken = np.zeros(self.players, dtype=np.bool_)

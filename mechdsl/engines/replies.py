@@ -45,23 +45,32 @@ def payoffs(game: Equilibrium, values: Mapping[str, Array], adopters: Mask) -> A
     return np.where(adopters, evaluate(game.option, known, (game.player,)), human)
 
 
-def gains(game: Equilibrium, values: Mapping[str, Array], adopters: Mask) -> tuple[Array, bool]:
-    """(players,) what each could gain by its best reply, the option included; and whether payoffs have maxima."""
+def gains(game: Equilibrium, values: Mapping[str, Array], adopters: Mask, enough: float = np.inf) -> tuple[Array, bool]:
+    """(players,) what each could gain by its best reply, the option included; and whether payoffs have maxima.
+
+    Args:
+        game: whose payoffs count.
+        values: what everyone chooses.
+        adopters: who takes the option.
+        enough: a gain with which the search may end: the profile is worse than another anyway.
+    """
     here = payoffs(game, values, adopters)
     count = float(np.sum(adopters))
     best = np.array(here)
-    bounded = True
-    groups = [(~adopters, count)] if game.option is None else [(~adopters, count), (adopters, count - 1.0)]
-    for members, others in groups:
-        if members.any():
-            reply = best_replies(game, values, others)
-            best = np.where(members, np.maximum(best, reply.payoff), best)
-            bounded = bounded and reply.bounded
-    if game.option_deviation is not None:
+    if game.option_deviation is not None:  # cheap, and it settles most
         known = _known(game, values, count) | {game.adopters: np.asarray(count + 1.0)}
         known |= {q: np.zeros(q.shape) for q in game.own}
         switched = evaluate(game.option_deviation, known, (game.player,))
         best = np.where(~adopters, np.maximum(best, switched), best)
+        if np.max(best - here) > enough:
+            return np.maximum(best - here, 0.0), True
+    bounded = True
+    groups = [(~adopters, count)] if game.option is None else [(adopters, count - 1.0), (~adopters, count)]
+    for members, others in groups:
+        if members.any() and np.max(best - here) <= enough:
+            reply = best_replies(game, values, others)
+            best = np.where(members, np.maximum(best, reply.payoff), best)
+            bounded = bounded and reply.bounded
     return np.maximum(best - here, 0.0), bounded
 
 

@@ -64,11 +64,12 @@ def _finding(found: Diagnostic, diagnosis: Diagnosis) -> RenderableType:
 
 def check_object(diagnosis: Diagnosis) -> dict[str, Any]:
     """The object of `check --json`."""
+    names = {law: str(law) for law in {one.distribution for one in diagnosis.types}}
     return document(
         diagnosis.model.name,
         "check",
         regimes={one.market.regime: _regime_object(one) for one in diagnosis.regimes},
-        types={one.name: _type_object(one) for one in diagnosis.types},
+        types={one.name: _type_object(one, names[one.distribution]) for one in diagnosis.types},
         diagnostics=[diagnostic_object(found) for found in diagnosis.diagnostics],
     )
 
@@ -155,10 +156,10 @@ def _curvature_object(found: Curvature) -> dict[str, Any]:
     return {"wanted": found.wanted, "holds": found.holds, "evidence": found.evidence, "because": found.because}
 
 
-def _type_object(one: TypeDiagnosis) -> dict[str, Any]:
+def _type_object(one: TypeDiagnosis, distribution: str) -> dict[str, Any]:
     regularity = one.regularity
     return {
-        "distribution": str(one.distribution),
+        "distribution": distribution,
         "regular": regularity.regular,
         "proved": regularity.proved,
         "reason": regularity.reason,

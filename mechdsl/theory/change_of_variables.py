@@ -27,7 +27,7 @@ __all__ = [
     "ChangeOfVariables",
     "change_of_variables_step",
     "changes_of_variables",
-    "curvature_in_either",
+    "curvatures_in_either",
     "in_linear_variables",
     "inverse_at",
     "inverse_of",
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 _PAPER = "Ai, Simchi-Levi & Xu (2025), section 2.2 and the proof of Theorem 2.1 (C.3.1)"
+_WANTED = {">=": "concave", "<=": "convex", "==": "affine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,21 +201,24 @@ def in_linear_variables(expression: sp.Expr, changes: tuple[ChangeOfVariables, .
     return sp.powdenest(expression)
 
 
-def curvature_in_either(market: Market, stated: Constraint) -> Curvature:
-    """Whether a constraint keeps the set of decisions convex, in x or, where not there, in `y = phi(x)`.
+def curvatures_in_either(market: Market) -> dict[str, Curvature]:
+    """Of every constraint: whether it keeps the set of decisions convex, in x or, where not there, in `y = phi(x)`.
 
     A local optimum is a global one if either holds: the one is a continuous image of the other.
     """
-    wanted = {">=": "concave", "<=": "convex", "==": "affine"}[stated.relation]
-    in_x = curvature(stated.left - stated.right, market, wanted)
-    if in_x.holds is True or any(isinstance(private_cost(market, layer), str) for layer in market.layers):
-        return in_x
+    found = {c.name: curvature(c.left - c.right, market, _WANTED[c.relation]) for c in market.constraints}
+    stated = [c for c in market.constraints if found[c.name].holds is not True]
+    if not stated or not market.types or any(isinstance(private_cost(market, layer), str) for layer in market.layers):
+        return found
     program = transformed_program(market)
-    if program is None or not market.types:
-        return in_x
-    formula = in_linear_variables(stated.left - stated.right, changes_of_variables(market))
-    in_y = curvature(formula, program, wanted)
-    return replace(in_y, variables="y = phi(x)") if in_y.holds is True else in_x
+    if program is None:
+        return found
+    changes = changes_of_variables(market)
+    for c in stated:
+        in_y = curvature(in_linear_variables(c.left - c.right, changes), program, _WANTED[c.relation])
+        if in_y.holds is True:
+            found[c.name] = replace(in_y, variables="y = phi(x)")
+    return found
 
 
 def is_convex_in_costs(market: Market) -> bool:
@@ -393,7 +397,7 @@ def _curvature_in_both(
     changes: tuple[ChangeOfVariables, ...],
 ) -> tuple[str, bool | None, bool]:
     """The sentence about one constraint's curvature, whether it is convex in y, and whether that is proved."""
-    wanted = {">=": "concave", "<=": "convex", "==": "affine"}[stated.relation]
+    wanted = _WANTED[stated.relation]
     in_x = curvature(stated.left - stated.right, market, wanted)
     words = [f"in x, it {in_x.verdict}"]
     in_y = None

@@ -8,8 +8,10 @@ rules say is true wherever the ranges are; that they are silent proves nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import sympy as sp
 
@@ -22,6 +24,8 @@ __all__ = ["Shape", "offending_term", "shape", "without_cases"]
 _ROUNDING = 1e-12  # in data, 0.1 + 0.2 + 0.7 is to be 1; declared ranges are compared exactly
 
 _LONG = 40  # operations; derivatives of longer formulas grow beyond what is worth waiting for
+_DEEP = 4  # functions of functions, likewise
+_FEW, _LOW, _SHORT = 8, 300, 1_000  # generators, degree and terms of a polynomial worth factoring
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,15 +359,15 @@ def _absolute(node: sp.Abs, ranges: Ranges) -> Shape:
 def _second_derivative(node: sp.Basic, ranges: Ranges, found: Shape) -> Shape:
     """For a smooth formula in one single entry: the signs of its first and second derivatives over the open range."""
     single = entries(node, "decision")
-    if len(single) != 1 or node.count_ops() > _LONG or not _smooth(node, ranges):
+    if len(single) != 1 or node.count_ops() > _LONG or _nested(node) > _DEEP or not _smooth(node, ranges):
         return found
     entry = next(iter(single))
-    symbol = sp.Dummy(real=True, nonnegative=entry.is_nonnegative)
+    symbol = _variable(entry.is_nonnegative)
     function = node.xreplace({entry: symbol})
     if entries(function, "decision"):
         return found
     inside = replace(ranges, open_ends=True)
-    first, second = sp.diff(function, symbol), sp.diff(function, symbol, 2)
+    first, second = _derivatives(function, symbol)
     slope = _sign(first.xreplace({symbol: entry}), inside)
     bend = _sign(second.xreplace({symbol: entry}), inside)
     decision = quantities(entry, "decision")
@@ -376,10 +380,30 @@ def _second_derivative(node: sp.Basic, ranges: Ranges, found: Shape) -> Shape:
     )
 
 
+# A constraint is looked at by several steps of a derivation, over the same entry: what is costly is done once.
+
+
+@lru_cache(maxsize=4)
+def _variable(nonnegative: bool | None) -> sp.Symbol:
+    return sp.Dummy(real=True, nonnegative=nonnegative)
+
+
+@lru_cache(maxsize=512)
+def _derivatives(function: sp.Expr, symbol: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
+    first = sp.diff(function, symbol)
+    return first, sp.diff(first, symbol)
+
+
+@lru_cache(maxsize=512)
+def _written(form: Callable[[sp.Expr], sp.Expr], expression: sp.Expr) -> sp.Expr:
+    return form(expression)
+
+
 def _sign(expression: sp.Expr, ranges: Ranges) -> int | None:
     """+1 for nonnegative, -1 for nonpositive, 0 for zero, None where the range does not tell; in several forms."""
-    for form in (lambda e: e, sp.factor_terms, sp.together, sp.factor, sp.expand):
-        interval = ranges.of(form(expression))
+    costly = (sp.together, sp.factor, sp.expand) if _tractable(expression) else ()
+    for form in (sp.Id, sp.factor_terms, *costly):
+        interval = ranges.of(_written(form, expression))
         if interval.lower == interval.upper == 0:
             return 0
         if interval.lower >= 0:
@@ -387,6 +411,25 @@ def _sign(expression: sp.Expr, ranges: Ranges) -> int | None:
         if interval.upper <= 0:
             return -1
     return None
+
+
+def _nested(node: sp.Basic) -> int:
+    """How many functions and powers of functions and powers."""
+    inner = max(map(_nested, node.args), default=0)
+    return inner + (isinstance(node, sp.Function | sp.Pow) and not isinstance(node, Entry))
+
+
+def _tractable(expression: sp.Expr) -> bool:
+    """Whether its polynomial forms are small: few generators, of low degree once fractional powers are whole."""
+    powers = [p for p in expression.atoms(sp.Pow) if p.exp.is_Rational]
+    generators = {p.base for p in powers} | expression.atoms(sp.Function) | (expression.atoms(sp.Pow) - {*powers})
+    common = math.lcm(*(int(p.exp.q) for p in powers))
+    degree = max((abs(int(p.exp * common)) for p in powers), default=1)
+    return (
+        len(generators) <= _FEW
+        and degree <= _LOW
+        and all(abs(p.exp) <= 1 or len(p.base.args) ** float(abs(p.exp)) <= _SHORT for p in powers if p.base.is_Add)
+    )
 
 
 def _smooth(node: sp.Basic, ranges: Ranges) -> bool:

@@ -20,7 +20,7 @@ from .guard import limit_memory
 from .runs import Tally, made, warm_up, work
 
 _SHARES = {"grammar": 0.3, "mutation": 0.4, "guided": 0.3}
-_TURN = 10_000  # inputs a process makes before the next takes over, so that nothing can pile up
+_TURN = 50_000  # inputs a process makes before the next takes over, so that nothing can pile up
 
 
 def main() -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 from mechdsl import syntax
@@ -113,6 +114,8 @@ def _well_formed(diagnostic: Diagnostic, source: Source) -> None:
         raise Misdeed(f"no code of the catalogue: {diagnostic}")
     if not diagnostic.message or not diagnostic.hint:
         raise Misdeed(f"nothing said: {diagnostic}")
+    if len(diagnostic.message) > _LONGEST:
+        raise Misdeed(f"a message of {len(diagnostic.message)} characters")
     rendered = diagnostic.render(source)
     rendered.encode()
     if hidden := _CONTROL.search(rendered):
@@ -129,5 +132,11 @@ def _well_formed(diagnostic: Diagnostic, source: Source) -> None:
 
 def _agree(text: str, position: int, line: int, column: int) -> bool:
     """Whether a line and a column are that position; the end of a line is also before the next."""
-    lines = text.splitlines(keepends=True) or [""]
-    return line <= len(lines) and sum(map(len, lines[: line - 1])) + column - 1 == position
+    starts = _line_starts(text)
+    return line <= len(starts) and starts[line - 1] + column - 1 == position
+
+
+@lru_cache(maxsize=8)
+def _line_starts(text: str) -> tuple[int, ...]:
+    lines = text.splitlines(keepends=True)
+    return (0, *accumulate(map(len, lines[:-1]))) if lines else (0,)
