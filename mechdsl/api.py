@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
@@ -31,7 +31,10 @@ from mechdsl.report.export import nl_text, program_object, pyomo_text
 from mechdsl.report.inspect import inspect
 from mechdsl.structure import Registry, Structure, installed, match
 
-__all__ = ["MarketFile", "Result", "Results", "chosen", "exported", "load", "parse", "task_of"]
+if TYPE_CHECKING:
+    from mechdsl.comparison import Comparison
+
+__all__ = ["Compared", "MarketFile", "Result", "Results", "chosen", "exported", "load", "parse", "task_of"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -159,6 +162,41 @@ class MarketFile:
     def check(self, regime: str | Names = None, *, deep: bool = False) -> Diagnosis:
         """A diagnosis without solving; a `deep` one solves some hundred times, for complements and ties."""
         return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))], deep=deep)
+
+    def compare(
+        self,
+        regime: str | Names = None,
+        *,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        tol: float = 1e-6,
+        claims: str | None = None,
+    ) -> Compared:
+        """Expected outcomes side by side, and the claims of the file with their verdicts.
+
+        Args:
+            regime: some of the regimes; the file's claims are judged where all are compared.
+            set: params, on top of the file's own.
+            seed: of params drawn with `~`, and of quasi-Monte Carlo.
+            tol: of claims, relative to the larger side.
+            claims: `paper` adds the published theorems, each with its condition.
+
+        Raises:
+            UsageError: there is no such regime, `set` cannot be read, or a claim speaks of what has no figure.
+            MechError: a value does not fit the market.
+        """
+        from mechdsl.comparison import compare
+
+        if claims not in (None, "paper"):
+            raise UsageError(f"claims are those of the file or, with 'paper', published ones, not '{claims}'")
+        model = self.at(set=set, seed=seed)
+        names = _names(regime)
+        drawn = self.seed if seed is None else seed
+        made = compare(
+            chosen(model, names), () if names else model.claims, self.registry, tolerance=tol,
+            published=claims == "paper", seed=drawn,
+        )  # fmt: skip
+        return Compared.of(made)
 
     def export(self, to: str, regime: str | None = None) -> str:
         """What is solved at the file's report, as `pyomo`, `nl`, `latex` or `json`; see `exported`."""
@@ -291,6 +329,62 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Regimes compared in expectation.
+
+    Args:
+        comparison: figures with their errors, and verdicts.
+        json: as `mechdsl compare --json` prints it.
+    """
+
+    comparison: Comparison
+    json: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Compared:
+        from mechdsl.report.comparison import comparison_object
+
+        return cls(comparison, comparison_object(comparison))
+
+    @property
+    def claims(self) -> Mapping[str, Mapping[str, Any]]:
+        """The claims' verdicts, by name."""
+        return {claim["name"]: claim for claim in self.json["claims"]}
+
+    def __getitem__(self, regime: str) -> Mapping[str, Any]:
+        """A regime's expected figures: `compared["M1"]["revenue"]["mean"]`."""
+        found: Mapping[str, Any] = self.json["regimes"][regime]
+        return found
+
+    def plot(self, path: str | Path) -> None:
+        """Revenue, welfare and information rent as bars, in a PNG, SVG or PDF file. Needs matplotlib."""
+        from mechdsl.report.comparison import draw
+
+        draw([self.comparison], path)
+
+    def to_frame(self) -> Any:
+        """A pandas table, one figure a row: `regime`, `figure`, `mean`, `error`, `lower`, `upper`. Needs pandas."""
+        pandas = _pandas()
+        rows = [
+            {"regime": side.regime, "figure": name, **self[side.regime][name]}
+            for side in self.comparison.sides
+            for name in side.figures
+        ]
+        return pandas.DataFrame(rows, columns=["regime", "figure", "mean", "error", "lower", "upper"])
+
+    def __str__(self) -> str:
+        from mechdsl.report import terminal
+        from mechdsl.report.comparison import page
+
+        return terminal.written(page([self.comparison]))
+
+    def __repr__(self) -> str:
+        verdicts = {True: "holds", False: "FAILS", None: "undecided"}
+        claims = [f"{v.name} {verdicts[v.holds]}" for v in self.comparison.claims]
+        return f"<{len(self.comparison.sides)} regimes compared{': ' if claims else ''}{', '.join(claims)}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Results(Mapping[str, Result]):
     """Several regimes solved, by name; where there is one alone, its quantities are at hand without its name."""
 
@@ -417,11 +511,15 @@ def _names(regime: str | Names) -> tuple[str, ...]:
     return (regime,) if isinstance(regime, str) else tuple(regime or ())
 
 
-def _frame(results: Sequence[Result]) -> Any:
+def _pandas() -> Any:
     try:
-        pandas = import_module("pandas")
+        return import_module("pandas")
     except ImportError:
         raise ImportError("to_frame needs pandas: pip install pandas") from None
+
+
+def _frame(results: Sequence[Result]) -> Any:
+    pandas = _pandas()
     members = ("report", "allocation", "payments", "utilities", "costs", "slack", "shadow_price")
     rows = [
         (r.regime, member, name, label, value)

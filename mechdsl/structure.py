@@ -23,6 +23,7 @@ from mechdsl.formula import Quantity
 
 if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
+    from mechdsl.expected import Expected
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
     from mechdsl.outcome import Check, Outcome, Sample
@@ -130,6 +131,8 @@ class Structure:
         examples: markets with known answers; the conformance kit solves them.
         sample: (mechanism, reports with a leading axis of N draws) -> the outcomes at all of them at once; None asks
             `recover` N times.
+        expected: mechanism -> the expected outcome over types as forms in what has to be integrated; None integrates
+            the outcomes themselves.
     """
 
     name: str
@@ -144,6 +147,7 @@ class Structure:
     claims: tuple[Claim, ...] = ()
     examples: tuple[Example, ...] = ()
     sample: Callable[[Mechanism, Report], Sample] | None = None
+    expected: Callable[[Mechanism], Expected] | None = None
 
 
 @dataclass(frozen=True, slots=True)

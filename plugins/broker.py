@@ -77,6 +77,7 @@ STRUCTURE = Structure(
     recover=theory.presigned_outcome,
     checks=theory.presigned_checks,
     sample=theory.presigned_sample,
+    expected=theory.presigned_expected,
     examples=(
         Example(
             FIXED,

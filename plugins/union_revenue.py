@@ -72,6 +72,7 @@ STRUCTURE = Structure(
     parameters=theory.reported_types,
     recover=recover,
     checks=checks,
+    expected=theory.menu_expected,
     examples=(
         Example(
             SUBSTITUTES,

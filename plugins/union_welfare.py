@@ -75,6 +75,7 @@ STRUCTURE = Structure(
     parameters=theory.reported_types,
     recover=theory.union_outcome,
     checks=theory.union_checks,
+    expected=theory.union_expected,
     examples=(
         Example(
             EITHER,

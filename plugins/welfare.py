@@ -100,6 +100,7 @@ STRUCTURE = Structure(
     recover=recover,
     checks=checks,
     sample=sample,
+    expected=theory.direct_expected,
     examples=(
         Example(
             VICKREY,

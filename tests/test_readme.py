@@ -44,7 +44,7 @@ def settled(text: str) -> str:
     text = re.sub(
         r"certified: (\d+) checks passed.*?\n(?=\S+:|\n|$)", r"certified: \1 checks passed\n", text, flags=re.DOTALL
     )
-    text = re.sub(r"\s+error at most \d\.\de-\d\d", " error at most #", text)
+    text = re.sub(r"\s+(with\s+error|errors? at most)\s+\d\.\de-\d\d", r" \1 #", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 

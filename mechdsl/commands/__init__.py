@@ -24,6 +24,7 @@ OUR_FAULT, INTERRUPTED, NO_READER = 70, 130, 141
 # `name` lies in `mechdsl.commands.name`; the sentence is its line in the help.
 COMMANDS = {
     "solve": "solve the regimes at the reported types: allocation, payments, accounts, certificate",
+    "compare": "every regime in expectation, side by side, and every claim with its verdict",
     "simulate": "outcomes at many draws of the types: means, errors, quantiles, and every row in a file",
     "sweep": "outcomes on a grid of params, and where along it what binds changes",
     "run": "the file's experiments: tables and figures",

@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     from mechdsl.pipeline import Run
     from mechdsl.structure import Registry
 
-__all__ = ["View", "aligned", "as_html", "as_text", "comparison", "console", "heading", "regime", "registry"]
+__all__ = [
+    "View",
+    "aligned",
+    "as_html",
+    "as_text",
+    "comparison",
+    "console",
+    "heading",
+    "plain_table",
+    "regime",
+    "registry",
+]
 
 _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a rule under the head, and one above a total
 
@@ -98,6 +109,13 @@ def _page(runs: Sequence[Run], width: int) -> Console:
     if len(runs) > 1:
         page.print(comparison(runs))
     return page
+
+
+def written(shown: RenderableType, width: int = 80) -> str:
+    """What the terminal would show, without colours."""
+    sheet = Console(file=StringIO(), width=width, record=True, highlight=False, markup=False, emoji=False)
+    sheet.print(shown)
+    return sheet.export_text(styles=False)
 
 
 def heading(market: Market) -> RenderableType:
@@ -314,6 +332,11 @@ def _fitting(columns: Sequence[_Column], width: int) -> list[list[_Column]]:
         groups[-1].append(column)
         used += needed
     return groups
+
+
+def plain_table(first: str, titles: Iterable[str]) -> Table:
+    """An empty table in the style of all others: labels on the left, numbers flush right."""
+    return _table(first, titles)
 
 
 def _table(first: str, titles: Iterable[str]) -> Table:

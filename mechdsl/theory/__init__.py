@@ -33,6 +33,13 @@ from mechdsl.theory.efforts import (
     unsolved,
 )
 from mechdsl.theory.envelope import cost_payment_step, envelope_step
+from mechdsl.theory.expectations import (
+    direct_expected,
+    menu_expected,
+    presigned_expected,
+    sampled_expected,
+    union_expected,
+)
 from mechdsl.theory.intermediary import (
     chain_of,
     intermediary_misfit,
@@ -57,7 +64,7 @@ from mechdsl.theory.procurement import (
     known_types,
     payment_steps,
 )
-from mechdsl.theory.sampling import direct_sample, sampled_one_by_one
+from mechdsl.theory.sampling import batch_of, direct_sample, sampled_one_by_one
 from mechdsl.theory.supply import best_response_step, supply
 from mechdsl.theory.tariff_claims import LINEAR_PRICE_CLAIMS, TARIFF_CLAIMS
 from mechdsl.theory.union import (
@@ -82,6 +89,7 @@ __all__ = [
     "PRESIGNED_WORDS",
     "TARIFF_CLAIMS",
     "bargaining_check",
+    "batch_of",
     "best_offer",
     "best_response_step",
     "budget_check",
@@ -97,6 +105,7 @@ __all__ = [
     "curvature",
     "demand_check",
     "direct_checks",
+    "direct_expected",
     "direct_misfit",
     "direct_outcome",
     "direct_sample",
@@ -117,6 +126,7 @@ __all__ = [
     "linear_outcome",
     "linear_steps",
     "menu_checks",
+    "menu_expected",
     "menu_outcome",
     "menu_program",
     "participation_step",
@@ -130,6 +140,7 @@ __all__ = [
     "precision_check",
     "precision_steps",
     "presigned_checks",
+    "presigned_expected",
     "presigned_misfit",
     "presigned_outcome",
     "presigned_parameters",
@@ -139,6 +150,7 @@ __all__ = [
     "private_cost",
     "reported_types",
     "response_check",
+    "sampled_expected",
     "sampled_one_by_one",
     "solved_at",
     "supply",
@@ -148,6 +160,7 @@ __all__ = [
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",
+    "union_expected",
     "union_menu_misfit",
     "union_menu_steps",
     "union_misfit",

@@ -1,0 +1,113 @@
+"""Expectations over one or two types: nested adaptive Gauss-Kronrod, split where the set of what binds changes.
+
+Along each line the kinks are found by bisection, and so are the places where the sequence of pieces along a line
+changes; between them everything is smooth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+
+from mechdsl.evaluate import Array
+from mechdsl.expectation.axis import Axis
+from mechdsl.expectation.integrand import Integrand
+from mechdsl.expectation.panels import Whole, integrals
+from mechdsl.expected import Mask
+
+__all__ = ["TooHardError", "quadrature"]
+
+_PLACES = np.linspace(0, 1, 8).clip(1e-12, 1 - 1e-12)  # along a line, where its sequence of pieces is looked at
+_INNER = 0.25  # share of the tolerance that goes to the inner integrals
+_CHUNK = 20_000
+MOST = 2**21  # effort beyond which quadrature gives up
+
+
+class TooHardError(Exception):
+    """Too many points, or too many that have to be solved one at a time."""
+
+
+def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, int]:
+    """Integrals of all columns over one or two open types, their errors, and the number of points.
+
+    Args:
+        integrand: of one or two open types.
+        tolerance: relative to what the columns of a kind come to together.
+
+    Raises:
+        TooHardError: it would take too long.
+    """
+    box = _Box(integrand)
+    groups = integrand.groups()
+
+    def scale(sizes: Array) -> Array:
+        return sizes @ groups + 1e-300
+
+    if len(box.axes) == 1:
+        along = integrals(
+            lambda line, v: box.values(v[:, None]), lambda line, v: box.labels(v[:, None]), 1, tolerance, scale,
+            box.axes[0].cuts,
+        )  # fmt: skip
+        return along.values[0], along.errors[0], box.asked
+
+    def line_values(_: Whole, heads: Array) -> tuple[Array, Array]:
+        found = integrals(
+            lambda line, v: box.values(np.column_stack((heads[line], v))),
+            lambda line, v: box.labels(np.column_stack((heads[line], v))),
+            len(heads), _INNER * tolerance, scale, box.axes[1].cuts,
+        )  # fmt: skip
+        return found.values, found.errors
+
+    def line_labels(_: Whole, heads: Array) -> list[Hashable]:
+        points = np.column_stack((np.repeat(heads, len(_PLACES)), np.tile(_PLACES, len(heads))))
+        met = box.labels(points)
+        rows = (met[j : j + len(_PLACES)] for j in range(0, len(met), len(_PLACES)))
+        return [tuple(a for a, b in zip(row, [None, *row], strict=False) if a != b) for row in rows]
+
+    whole = integrals(line_values, line_labels, 1, tolerance, scale, box.axes[0].cuts, narrow=1e-5)
+    return whole.values[0], whole.errors[0], box.asked
+
+
+class _Box:
+    """The open types along their axes; counts what it is asked."""
+
+    def __init__(self, integrand: Integrand) -> None:
+        self.integrand = integrand
+        self.axes = tuple(Axis(integrand.laws[j]) for j in integrand.open)
+        self.asked = 0
+        self.effort = 0
+
+    def values(self, v: Array) -> tuple[Array, Array]:
+        """Integrands over `v`, weights of their measures included, and their errors."""
+        values, errors, _ = self._at(v)
+        types = self._types(v)
+        weights = [axis.weights(types[:, j]) for j, axis in enumerate(self.axes)]
+        by_law = np.prod([w[0] for w in weights], axis=0)
+        factors = np.empty_like(values)
+        for place, measure in enumerate(self.integrand.measures):
+            if measure is None or measure not in self.integrand.open:
+                factors[:, place] = by_law
+            else:
+                own = self.integrand.open.index(measure)
+                others = [w[0] for j, w in enumerate(weights) if j != own]
+                factors[:, place] = weights[own][1] * (np.prod(others, axis=0) if others else 1.0)
+        with np.errstate(invalid="ignore"):
+            return values * factors, errors * factors
+
+    def labels(self, v: Array) -> list[Hashable]:
+        """What binds, as bytes."""
+        pattern = self._at(v)[2]
+        return [row.tobytes() for row in np.packbits(pattern, axis=1)]
+
+    def _types(self, v: Array) -> Array:
+        return np.column_stack([axis.points(v[:, j]) for j, axis in enumerate(self.axes)])
+
+    def _at(self, v: Array) -> tuple[Array, Array, Mask]:
+        self.asked += len(v)
+        parts = [self.integrand.at(self._types(v[j : j + _CHUNK])) for j in range(0, len(v), _CHUNK)]
+        values, errors, patterns, effort = zip(*parts, strict=True)
+        self.effort += sum(effort)
+        if self.effort > MOST:
+            raise TooHardError
+        return np.concatenate(values), np.concatenate(errors), np.concatenate(patterns)

@@ -1,0 +1,275 @@
+"""Regimes side by side: a table with a column for each, verdicts with their numbers and conditions, JSON, a figure.
+
+Digits shown are six; errors stand once, beneath the table, as the largest relative one. What is known only by bounds
+takes two lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from mechdsl.errors import UsageError
+from mechdsl.expectation import Estimate, Figure
+from mechdsl.formula import IndexSet
+from mechdsl.report.json_report import labelled
+from mechdsl.report.terminal import aligned, plain_table
+
+if TYPE_CHECKING:
+    from mechdsl.comparison import Comparison, Side, Verdict
+
+__all__ = ["comparison_object", "comparisons_object", "draw", "page"]
+
+_LABELS = {
+    "revenue": "revenue",
+    "welfare": "welfare",
+    "profit": "profit",
+    "information_rent": "information rent",
+    "brokers_profit": "broker's profit",
+    "cost_of_private_information": "cost of private information",
+    "price_of_intermediation": "price of intermediation",
+    "welfare_lost_to_intermediation": "  in welfare",
+}
+_GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
+_NOTHING = 1e-8  # a smaller figure is shown as 0
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+
+
+def comparisons_object(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """The members of `compare --json`: those of the one comparison, or `comparisons` by label."""
+    if len(comparisons) == 1:
+        return comparison_object(comparisons[0])
+    return {"comparisons": [{"label": c.label, "market": c.name, **comparison_object(c)} for c in comparisons]}
+
+
+def comparison_object(comparison: Comparison) -> dict[str, Any]:
+    """`regimes`, `claims` and `method`."""
+    return {
+        "regimes": {side.regime: _side_object(side) for side in comparison.sides},
+        "claims": [_claim_object(verdict) for verdict in comparison.claims],
+        "method": {"name": comparison.method, "points": comparison.points},
+    }
+
+
+def _side_object(side: Side) -> dict[str, Any]:
+    head = {"structure": side.structure, "status": side.status, "message": side.message}
+    tables = {
+        kind: {name: _table_object(sets, row) for name, (sets, row) in found.items() if row}
+        for kind, found in side.tables.items()
+    }
+    figures = {name: _figure_object(figure) for name, figure in side.figures.items()}
+    more = {"identity": side.identity, "notes": list(side.notes)}
+    return head | figures | {n: v for n, v in (tables | more).items() if v}
+
+
+def _figure_object(figure: Figure) -> dict[str, float | None]:
+    if isinstance(figure, Estimate):
+        return {"mean": _number(figure.mean), "error": _number(figure.error)}
+    return {"lower": _number(figure.lower), "upper": _number(figure.upper)}
+
+
+def _table_object(sets: tuple[IndexSet, ...], row: Sequence[Figure]) -> Any:
+    """Figures by label; rows that a condition leaves out make the labels unknown, and the figures a list."""
+    if math.prod(len(s) for s in sets) != len(row):
+        return [_figure_object(figure) for figure in row]
+    places = labelled(np.arange(len(row), dtype=float).reshape(tuple(len(s) for s in sets)), sets)
+
+    def filled(node: Any) -> Any:
+        return {k: filled(v) for k, v in node.items()} if isinstance(node, Mapping) else _figure_object(row[int(node)])
+
+    return filled(places)
+
+
+def _claim_object(verdict: Verdict) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "name": verdict.name,
+        "text": verdict.text,
+        "holds": "undecided" if verdict.holds is None else verdict.holds,
+        "by": verdict.by,
+        "condition": verdict.condition,
+        "detail": verdict.detail,
+    }
+    return found | ({"source": verdict.source} if verdict.source else {})
+
+
+def _number(value: float) -> float | None:
+    return value + 0.0 if math.isfinite(value) else None
+
+
+# ------------------------------------------------------------------------------------------------------------ terminal
+
+
+def page(comparisons: Sequence[Comparison], width: int = 80) -> RenderableType:
+    """The table, as wide as it takes (in several parts where the terminal is narrower), and the claims beneath."""
+    named = [(c, side) for c in comparisons for side in c.sides]
+    heads = [_head(c, side, several=len(comparisons) > 1) for c, side in named]
+    shown = [(head, side) for head, (_, side) in zip(heads, named, strict=True) if side.figures]
+    parts: list[RenderableType] = []
+    lines = _lines([side for _, side in shown])
+    margin = max((len(label) for label, _ in lines), default=0) + 2
+    each = 2 + max(
+        (len(text) for text in (*(head for head, _ in shown), *(c for _, cells in lines for c in cells))), default=8
+    )
+    fitting = max(1, (width - margin) // each)
+    for first in range(0, len(shown), fitting):
+        table = plain_table("expected", [head for head, _ in shown[first : first + fitting]])
+        for label, cells in lines:
+            if any(cells[first : first + fitting]):
+                table.add_row(label, *cells[first : first + fitting])
+        parts += [Text(""), table]
+    for (_, side), head in zip(named, heads, strict=True):
+        if not side.figures:
+            parts += [Text(""), Text(f"{head}: {side.status}: {side.message}", style=_BAD)]
+        parts += [Text(f"{head}: {note}", style=_FAINT) for note in side.notes if side.figures]
+    for comparison in comparisons:
+        parts += [Text(""), *_method(comparison, several=len(comparisons) > 1)]
+    for comparison in comparisons:
+        parts += _claims(comparison, several=len(comparisons) > 1)
+    return Group(*parts)
+
+
+def _head(comparison: Comparison, side: Side, *, several: bool) -> str:
+    return f"{comparison.label} {side.regime}" if several else side.regime
+
+
+def _lines(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:
+    """Label and cells of every row; of a figure known by bounds the lower first."""
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, label in _LABELS.items():
+        figures = [side.figures.get(name) for side in sides]
+        if any(f is not None for f in figures):
+            ranged = any(f is not None and not isinstance(f, Estimate) for f in figures)
+            found.append((label, _cells([_low(f) for f in figures])))
+            if ranged:
+                tops = [math.nan if f is None or isinstance(f, Estimate) else f.upper for f in figures]
+                found.append((f"  {label} at most", _cells(tops)))
+    keys = list(dict.fromkeys(key for side in sides for key in _overproduced(side)))
+    surplus = [_overproduced(side) for side in sides]
+    found += [(f"overproduction {key}", _cells([own.get(key, math.nan) for own in surplus])) for key in keys[:24]]
+    return found
+
+
+def _low(figure: Figure | None) -> float:
+    if figure is None:
+        return math.nan
+    return figure.mean if isinstance(figure, Estimate) else figure.lower
+
+
+def _cells(numbers: Iterable[float]) -> tuple[str, ...]:
+    return aligned([0.0 if abs(n) < _NOTHING else n for n in numbers])
+
+
+def _overproduced(side: Side) -> dict[str, float]:
+    """`demand[video]` -> expected surplus."""
+    found: dict[str, float] = {}
+    for name, (sets, row) in side.tables.get("overproduction", {}).items():
+        labels = [", ".join(part) for part in _labels(sets)] if math.prod(map(len, sets)) == len(row) else []
+        for j, figure in enumerate(row):
+            label = labels[j] if labels else str(j + 1)
+            found[f"{name}[{label}]" if label else name] = _low(figure)
+    return found
+
+
+def _labels(sets: tuple[IndexSet, ...]) -> list[tuple[str, ...]]:
+    from itertools import product
+
+    return list(product(*(s.labels for s in sets)))
+
+
+def _method(comparison: Comparison, *, several: bool) -> list[RenderableType]:
+    figures = [f for side in comparison.sides for f in side.figures.values() if isinstance(f, Estimate)]
+    worst = max((f.error / max(abs(f.mean), 1e-300) for f in figures if abs(f.mean) > 1e-9), default=0.0)
+    head = f"{comparison.label}: " if several else ""
+    points = f", {comparison.points} reports" if comparison.points else ""
+    text = f"{head}{comparison.method}{points}; errors at most {worst:.1e} of each figure"
+    return [Text(text, style=_FAINT)]
+
+
+def _claims(comparison: Comparison, *, several: bool) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for verdict in comparison.claims:
+        word, style = {True: ("holds", _GOOD), False: ("FAILS", _BAD), None: ("undecided", _STRONG)}[verdict.holds]
+        head = f"{comparison.label} " if several else ""
+        by = f", by {verdict.by}" if verdict.holds is not None else ""
+        parts += [Text(""), Text.assemble((f"{head}{verdict.name} ", _STRONG), (word, style), by)]
+        said = [verdict.text] if verdict.source else []
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in (*said, verdict.detail)]
+        parts += [Padding(Text(verdict.condition, style=_FAINT), (0, 0, 0, 2))] if verdict.condition else []
+    return parts
+
+
+# -------------------------------------------------------------------------------------------------------------- figure
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+_PANELS = (("revenue", "Expected revenue"), ("welfare", "Expected welfare"), ("information_rent", "Information rent"))
+
+
+def draw(comparisons: Sequence[Comparison], path: str | Path) -> None:
+    """Revenue, welfare and information rent of every regime, as bars with their bounds, in a PNG, SVG or PDF file.
+
+    Raises:
+        UsageError: another kind of file, one that cannot be written, or matplotlib is missing.
+    """
+    if Path(path).suffix not in _SUFFIXES:
+        raise UsageError(f"'{path}': a figure is written as {', '.join(_SUFFIXES)}")
+    try:
+        figure_module = import_module("matplotlib.figure")
+        matplotlib = import_module("matplotlib")
+    except ImportError:
+        raise UsageError("a figure needs matplotlib: pip install matplotlib") from None
+    sides = [(c, s) for c in comparisons for s in c.sides if s.figures]
+    heads = [_head(c, s, several=len(comparisons) > 1) for c, s in sides]
+    panels = [(name, title) for name, title in _PANELS if any(name in s.figures for _, s in sides)]
+    if not panels:
+        raise UsageError("there is no figure to draw: no regime has an expected revenue or welfare")
+    with matplotlib.rc_context({"svg.hashsalt": "mechdsl", "font.size": 10}):
+        height = 1.2 + 0.36 * len(sides)
+        figure = figure_module.Figure(figsize=(3.4 * len(panels), height), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for place, (axis, (name, title)) in enumerate(zip(axes, panels, strict=True)):
+            _panel(axis, [s.figures.get(name) for _, s in sides])
+            axis.set_title(title, loc="left", fontsize=10)
+            if not place:
+                axis.set_yticks(range(len(sides)), [_titled(h, s) for h, (_, s) in zip(heads, sides, strict=True)])
+                axis.invert_yaxis()
+        figure.suptitle(sides[0][1].market.title or comparisons[0].name, x=0.01, ha="left", fontsize=11)
+        try:
+            figure.savefig(path, dpi=200, metadata={"Date": None} if Path(path).suffix == ".svg" else None)
+        except OSError as error:
+            raise UsageError(f"'{path}' cannot be written: {error.strerror}") from None
+
+
+def _titled(head: str, side: Side) -> str:
+    return f"{head}  {side.market.regime_title}".rstrip()
+
+
+def _panel(axis: Any, figures: Sequence[Figure | None]) -> None:
+    """One bar a regime; what is known by bounds has a lighter stretch between them."""
+    for place, figure in enumerate(figures):
+        if figure is None:
+            continue
+        low, high = (figure.mean, figure.mean) if isinstance(figure, Estimate) else (figure.lower, figure.upper)
+        nearest = low if abs(low) < abs(high) else high
+        axis.barh(place, nearest, height=0.62, color="#4477aa")
+        if high > low:
+            axis.barh(place, high - low, left=low, height=0.62, color="#99bbdd")
+        axis.annotate(
+            f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}",
+            (low, place), xytext=(-3 if low < 0 else 3, 0), textcoords="offset points",
+            va="center", ha="right" if low < 0 else "left", fontsize=8,
+        )  # fmt: skip
+    axis.axvline(0, color="black", linewidth=0.8)
+    axis.margins(x=0.32)
+    for side in ("top", "right", "left"):
+        axis.spines[side].set_visible(False)
+    axis.tick_params(axis="y", length=0)
