@@ -24,7 +24,7 @@ __all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 STATIONARITY_TOLERANCE = 1e-6
-_BESIDE = ((1e-7, np.inf), (1e-5, 1e-4))  # how far from a decision a kink is looked for, for what violation at most
+_BESIDE = ((1e-7, np.inf), (1e-5, 1e-4), (1e-4, 1e-5))  # how far beside a decision a kink counts, for what violation
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
 NOTHING = 1e-14  # share of the objective that is less than any digit of it

@@ -17,7 +17,8 @@ from mechdsl import syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Family
 from mechdsl.elaborate import Override, elaborate
-from mechdsl.errors import Diagnostic, MechError, Source
+from mechdsl.elaborate.places import word_span
+from mechdsl.errors import Diagnostic, Source, did_you_mean
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Status, given, optima
@@ -67,15 +68,11 @@ def elaborated(
     """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
 
     Raises:
-        MechError: with every mistake found; those of curvature only where there are no others.
+        MechError: with every mistake found; those of curvature in the regimes that have no other.
     """
     from mechdsl.theory.faults import faults
 
-    model = elaborate(file, source, folder, overrides, report, seed, families)
-    found = [fault for market in model.markets.values() for fault in faults(market)]
-    if found:
-        raise MechError(found, source)
-    return model
+    return elaborate(file, source, folder, overrides, report, seed, families, faults)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,10 +172,22 @@ def stated_report(market: Market) -> Report:
 
 
 def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
-    """M060: the market's contracts and objective, and what the installed structures handle."""
-    span = market.contracts[0].span if market.contracts else (market.objectives[0].span if market.objectives else None)
-    lines = [f"{s.name} ({s.handles}): {matched.reasons.get(s.name, 'it fits')}" for s in registry.structures]
-    hint = f"Installed: {'; '.join(lines)}." if lines else "No structures are installed."
-    if not market.contracts:
+    """M060: why nobody takes it, by the structures that come nearest, and what the installed ones handle."""
+    place = market.contracts[0].span if market.contracts else (market.objectives[0].span if market.objectives else None)
+    kinds = tuple(contract.kind for contract in market.contracts)
+    known = sorted({kind for s in registry.structures for kind in s.handles.contracts})
+    strange = next((contract for contract in market.contracts if contract.kind not in known), None)
+    message = f"no installed structure handles regime '{market.regime}'"
+    installed = "; ".join(f"{s.name} ({s.handles})" for s in registry.structures)
+    hint = f"Installed: {installed}." if installed else "No structures are installed."
+    if strange is not None and known:
+        message = f"{message}: none knows a contract '{strange.kind}'"
+        place = strange.span if strange.span is None else word_span(market.source, strange.span, strange.kind)
+        hint = f"{did_you_mean(strange.kind, known)} {hint}"
+    elif not market.contracts:
         hint = f"The market has no contract: add one, contract A -> B: direct. {hint}"
-    return Diagnostic("M060", f"no installed structure handles regime '{market.regime}'", span, hint)
+    else:
+        near = [s for s in registry.structures if sorted(s.handles.contracts) == sorted(kinds)]
+        reasons = [f"{s.name}: {matched.reasons.get(s.name, 'it fits')}" for s in near]
+        hint = f"{'; '.join(reasons)}. {hint}" if reasons else hint
+    return Diagnostic("M060", message, place, hint[0].upper() + hint[1:])

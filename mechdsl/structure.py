@@ -310,7 +310,8 @@ def _mismatch(market: Market, handles: Handles) -> str | None:
     for contract in market.contracts:
         unknown = sorted(set(contract.arguments) - set(handles.words.get(contract.kind, ())))
         if unknown:
-            return f"it does not know the argument '{unknown[0]}' of {contract.kind}"
+            words = ", ".join(handles.words.get(contract.kind, ())) or "none"
+            return f"it does not know the argument '{unknown[0]}' of {contract.kind}, which takes {words}"
     return handles.refuses(market)
 
 

@@ -101,7 +101,7 @@ CASES: list[Any] = [
         id="irregular",
     ),
     pytest.param("report c = 1.5\n", "", "M108", "", id="no report"),
-    pytest.param("direct\n", "handshake\n", "M060", "contract platform -> creator: handshake", id="unhandled"),
+    pytest.param("direct\n", "handshake\n", "M060", "handshake", id="unhandled"),
 ]
 
 
@@ -212,3 +212,32 @@ def test_check_waits_for_no_solver(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(file)], cwd=TREE, capture_output=True, text=True, check=True
     )
     assert done.stderr.strip() == "0"
+
+
+UNHANDLED = [
+    pytest.param("handshake", "knows a contract 'handshake'", "handshake", "Known here: contest, direct", id="kind"),
+    pytest.param("dirct", "none knows a contract 'dirct'", "dirct", "Did you mean 'direct'?", id="misspelt kind"),
+    pytest.param(
+        "direct(paymnt = randomized)", "regime 'main'", "contract platform -> creator: direct(paymnt = randomized)",
+        "welfare: it does not know the argument 'paymnt' of direct, which takes payment, trials, information",
+        id="word",
+    ),
+    pytest.param(
+        "direct(payment = randomised)", "regime 'main'", "contract platform -> creator: direct(payment = randomised)",
+        "welfare: 'payment' of direct is envelope or randomized, not randomised", id="value of a word",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "words", "place", "hint"), UNHANDLED)
+def test_what_nobody_handles_is_said_by_those_that_come_nearest(
+    kind: str, words: str, place: str, hint: str, registry: Registry
+) -> None:
+    text = GOOD.replace("creator: direct", f"creator: {kind}")
+    (found,) = (d for d in look(text, registry).diagnostics if d.code == "M060")
+    assert words in found.message
+    assert found.span is not None
+    assert text[found.span.start : found.span.end] == place
+    assert hint in found.hint
+    assert "revenue (contracts: direct; objective: revenue)" in found.hint  # what the installed ones handle
+    assert "presigned and direct, the market has" not in found.hint

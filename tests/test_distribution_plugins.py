@@ -149,6 +149,11 @@ def test_the_command_takes_it(plugin: Path, market: Path, capsys: pytest.Capture
     assert "kumaraswamy" in shown
 
 
+def test_populations_take_it_too(plugin: Path, market: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", str(market), "--plugin", str(plugin), "--draws", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["regimes"]["main"]["revenue"]["mean"] > 0
+
+
 def test_without_it_the_name_is_unknown_and_with_it_its_refusals_have_a_place(
     plugin: Path, market: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,30 @@ log = math.log
 
 # file: regime: path into the JSON of `solve`: number, or a list in the order of the labels.
 ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "yao_2024/attention_contest.mech": {  # in shares, by bisection: `by_shares` of tests/test_contest.py
+        "exclusive": {
+            "allocation.x": [
+                7.132946283400344,
+                4.122985847623149,
+                2.6142720843120197,
+                1.7821377558043443,
+                1.2840482624011857,
+                0.7507854907860301,
+            ]
+        }
+    },
+    "yao_2024/attention_sweeps.mech": {  # likewise
+        "exclusive": {
+            "allocation.x": [
+                5.208943099714002,
+                3.984533632235524,
+                3.1246704227758584,
+                2.5043378531053087,
+                2.045501373211355,
+                1.6983666958782324,
+            ]
+        }
+    },
     "ai_2025/six_regimes.mech": {  # computed apart from mechdsl, by two solvers and adaptive quadrature
         "M1": {"allocation.x": [6.33404964, 0.1243397], "payments.creator": [7.33264618, 0.07808724]},
         "M2": {"allocation.x": [5.02961009, 0.6952829], "payments.creator": [4.45683924, 0.83982926]},
@@ -111,7 +135,7 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "welfare": {"allocation.x": [1, 0, 0], "payments.supplier": [0.5, 0, 0], "revenue": -0.5, "welfare": -0.45},
     },
 }
-UNSOLVED = {"ai_2025/two_regimes.mech", "yao_2024/attention_contest.mech"}
+UNSOLVED = {"ai_2025/two_regimes.mech", "dai_2026/data_market.mech"}
 CASES = [(file, regime) for file, regimes in ANSWERS.items() for regime in regimes]
 
 

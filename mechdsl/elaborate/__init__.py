@@ -7,7 +7,7 @@ program.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,6 +53,7 @@ def elaborate(
     report: Sequence[Override] = (),
     seed: int = 0,
     families: Mapping[str, Family] | None = None,
+    examine: Callable[[Market], Iterable[Diagnostic]] = lambda market: (),
 ) -> Model:
     """The model a file states.
 
@@ -64,6 +65,7 @@ def elaborate(
         report: entries of the report (`--at`), on top of the file's own.
         seed: of params drawn with `~`.
         families: the distributions known; None: the built-in ones and those of installed packages.
+        examine: what theory finds wrong with a regime that is complete.
 
     Raises:
         MechError: with everything found wrong in any regime.
@@ -90,6 +92,7 @@ def elaborate(
         room = names.room
         if market is not None:
             markets[name] = market
+            diagnostics += examine(market)
     claims = tuple(s for s in file.statements if isinstance(s, tree.ClaimStatement))
     experiments = tuple(s for s in file.statements if isinstance(s, tree.ExperimentStatement))
     known = tuple(name for name, _, _ in plans)

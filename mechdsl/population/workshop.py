@@ -18,6 +18,7 @@ import numpy as np
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
+from mechdsl.distributions import Family
 from mechdsl.elaborate import Override
 from mechdsl.elaborate.measures import Measure, measure
 from mechdsl.elaborate.places import walk
@@ -39,6 +40,8 @@ class Workshop:
         task: what is computed.
         file, source: its text.
         loose: params whose tables can be replaced alone.
+        structures: by regime.
+        families: the distributions at hand.
     """
 
     task: Task
@@ -46,6 +49,7 @@ class Workshop:
     source: Source
     loose: frozenset[str]
     structures: Mapping[str, Match]
+    families: Mapping[str, Family]
     _models: dict[int, Model] = field(default_factory=dict)
     _derived: dict[Any, Derivation] = field(default_factory=dict)
     _posed: dict[tuple[str, Point], tuple[Program, Any]] = field(default_factory=dict)
@@ -79,7 +83,9 @@ class Workshop:
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
         overrides = (*self.task.overrides, *changed)
-        return pipeline.elaborated(self.file, self.source, folder, overrides, self.task.report, seed)
+        return pipeline.elaborated(
+            self.file, self.source, folder, overrides, self.task.report, seed, families=self.families
+        )
 
     def mechanism(self, market: Market, point: Point) -> Mechanism | None:
         """The mechanism of a regime at a point, nothing remembered; None where no structure handles it."""
@@ -140,8 +146,8 @@ def workshop(task: Task) -> Workshop:
 
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
     file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
-    made = Workshop(task, file, source, _loose(file), {})
     registry = installed([Path(name) for name in task.plugins])
+    made = Workshop(task, file, source, _loose(file), {}, registry.distributions.families)
     model = made.model(task.point(0))
     return replace(made, structures={name: match(model.markets[name], registry) for name in task.regimes})
 

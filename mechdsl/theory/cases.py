@@ -1,8 +1,8 @@
 """`if(x < t, f(x), g(x))` and its like: a formula in cases of one decision, cut where the cases meet.
 
 Conditions are read as cuts of the decision's range, so that every case is known with the stretch on which it holds. A
-formula in cases that meet without a jump and whose slopes rise from case to case is the greatest of its cases, each
-continued beyond its stretch along its tangent: that is how a solver of smooth programmes is given it.
+formula in cases that meet without a jump is a smooth one and a hinge, `max(0, x - t)`, for each kink, times the bend of
+its slope there: that is how a solver of smooth programmes is given it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cases", "cases_of", "in_cases", "narrowed", "tied"]
 
-_MOST = 12  # cases of one formula
+_MOST = 100  # comparisons in one formula
 _ROUNDING = 1e-9  # of values and slopes that meet, relative to their size
 
 
@@ -43,30 +43,24 @@ class Cases:
         return tuple((_slope(g, self.decision) - _slope(f, self.decision)).xreplace({self.decision: t})
                      for f, g, t in pairs)  # fmt: skip
 
-    def continued(self, bends: Sequence[bool]) -> tuple[sp.Expr, ...]:
-        """The cases, each continued along its tangents; those that meet smoothly (no bend) are left together."""
-        found, first = [], 0
-        for last in range(len(self.pieces)):
-            if last < len(self.cuts) and not bends[last]:
-                continue
-            found.append(self._stretch(first, last))
-            first = last + 1
-        return tuple(found)
-
-    def _stretch(self, first: int, last: int) -> sp.Expr:
+    def hinged(self, kinks: Sequence[bool]) -> sp.Expr:
+        """`Q + sum(j: bend_j * max(0, decision - cut_j))` over the cuts with a kink; Q has none, and bends as the cases
+        do on their stretches.
+        """
         z = self.decision
-        below = [(self._tangent(first, self.cuts[first - 1]), z < self.cuts[first - 1])] if first else []
-        inside = [(self.pieces[j], z < self.cuts[j]) for j in range(first, last)]
-        after = last < len(self.cuts)
-        end = [(self.pieces[last], z < self.cuts[last] if after else sp.true)]
-        above = [(self._tangent(last, self.cuts[last]), sp.true)] if after else []
-        parts = [*below, *inside, *end, *above]
-        distinct = {sp.expand(part) for part, _ in parts}
-        return parts[0][0] if len(distinct) == 1 else sp.Piecewise(*parts, evaluate=False)
-
-    def _tangent(self, case: int, at: sp.Expr) -> sp.Expr:
-        piece, z = self.pieces[case], self.decision
-        return sp.expand(piece.xreplace({z: at}) + _slope(piece, z).xreplace({z: at}) * (z - at))
+        hinges = [(sp.simplify(bend), z - cut) for bend, cut, kink in
+                  zip(self.bends(), self.cuts, kinks, strict=True) if kink]  # fmt: skip
+        rest, passed, smooth = list(self.pieces), sp.S.Zero, [sp.expand(self.pieces[0])]
+        left = iter(hinges)
+        for piece, kink in zip(rest[1:], kinks, strict=True):
+            if kink:
+                bend, beyond = next(left)
+                passed += bend * beyond
+            smooth.append(sp.expand(piece - passed))
+        parts = [(part, z < cut) for part, cut in zip(smooth, self.cuts, strict=False)]
+        same = all(sp.simplify(part - smooth[0]) == 0 for part in smooth[1:])
+        whole = smooth[0] if same else sp.Piecewise(*parts, (smooth[-1], True), evaluate=False)
+        return whole + sp.Add(*(bend * sp.Max(0, beyond) for bend, beyond in hinges))
 
 
 def in_cases(node: sp.Basic) -> bool:
@@ -82,11 +76,12 @@ def cases_of(node: sp.Piecewise, ranges: Ranges) -> Cases | None:
         ranges: tell which of two cuts comes first.
     """
     found = entries(node, "decision")
-    if len(found) != 1:
+    comparisons = sum(isinstance(part, sp.core.relational.Relational) for part in sp.preorder_traversal(node))
+    if len(found) != 1 or comparisons > _MOST:
         return None
     decision = next(iter(found))
     parts = _split(node, decision, (-sp.oo, sp.oo), ranges)
-    if parts is None or len(parts) > _MOST:
+    if parts is None:
         return None
     pieces, cuts = [parts[0][0]], []
     for piece, start in parts[1:]:

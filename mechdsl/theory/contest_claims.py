@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from mechdsl.engines.nash import compile_game
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Entry, quantities, rename_letters
 from mechdsl.market import Market
@@ -78,6 +77,8 @@ def _power(formula: sp.Expr, s: sp.Symbol, market: Market) -> tuple[float, float
 
 
 def _again(market: Market) -> Equilibria:
+    from mechdsl.engines.nash import compile_game
+
     found: Equilibria = compile_game(contest_game(market)).solve()
     return found
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from mechdsl.accounting import constraint_slack, settle, stated_values
 from mechdsl.evaluate import Array, evaluate
@@ -152,6 +151,8 @@ def _afresh(mechanism: Mechanism, report: Report, profile: Profile) -> tuple[flo
 
 def _best(utility: Any, near: float, largest: float) -> float:
     """The largest utility on a coarse grid in logarithms, then by Brent's method around its best points."""
+    from scipy.optimize import minimize_scalar
+
     top = max(largest, 1.0) * 10
     grid = np.concatenate(([0.0], top * 10.0 ** np.linspace(-12, 0, 40), [near]))
     grid.sort()

@@ -60,7 +60,7 @@ def pointwise_program(
 
 
 def _for_a_solver(program: Optimum) -> Optimum:
-    """`program` with cases of a decision as maxima and minima, which engines know how to take apart."""
+    """`program` with what stands in cases of a decision as hinges, which engines know."""
     ranges = ranges_of(program, DATA)
     return replace(
         program,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mechdsl.draws import uniform_draw
-from mechdsl.engines.batch import BatchSolution
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.market import Market
@@ -21,6 +21,9 @@ from mechdsl.theory.panels import Flags, Places, integrals
 from mechdsl.theory.payments import Affine, provider_law, type_of
 from mechdsl.theory.private_cost import PrivateCost
 from mechdsl.theory.virtual_cost import weight_kinks
+
+if TYPE_CHECKING:
+    from mechdsl.engines.batch import BatchSolution
 
 __all__ = ["Along", "Rents", "random_rents", "rents"]
 

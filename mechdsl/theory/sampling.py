@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.accounting import settle_together, stated_values
-from mechdsl.engines.batch import Batch, BatchSolution, compile_batch
-from mechdsl.engines.opened import Filled, FilledBatch
 from mechdsl.errors import InternalError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
@@ -29,6 +28,10 @@ from mechdsl.theory.private_cost import PrivateCost
 from mechdsl.theory.procurement import known_types
 from mechdsl.theory.rents import Along, random_rents, rents
 
+if TYPE_CHECKING:
+    from mechdsl.engines.batch import Batch, BatchSolution
+    from mechdsl.engines.opened import FilledBatch
+
 __all__ = ["batch_of", "direct_sample", "sampled_one_by_one"]
 
 SOUND = 1e-6  # residuals up to which a solution counts as certified: what `optimal` asks for
@@ -37,6 +40,9 @@ _AT_ONCE = 200_000  # solves in one call, so that memory does not grow with the 
 
 def batch_of(mechanism: Mechanism) -> Batch | FilledBatch:
     """The mechanism's programme, ready to be solved at many parameter values; made once."""
+    from mechdsl.engines.batch import compile_batch
+    from mechdsl.engines.opened import Filled
+
     program = mechanism.program
     if not isinstance(program, Optimum):
         raise InternalError(f"no batch of a {type(program).__name__}")

@@ -278,7 +278,7 @@ def _aggregate(node: IndexSum | IndexProduct, ranges: Ranges) -> Shape:
 
 
 def without_cases(expression: sp.Expr, ranges: Ranges) -> sp.Expr:
-    """`expression` with every formula in cases of a decision as the greatest, or least, of its cases, each continued.
+    """`expression` with every formula in cases of a decision as a smooth one and hinges, `max(0, x - t)`.
 
     The same formula wherever it is shown convex or concave; what is neither stays as it is.
 
@@ -296,9 +296,7 @@ def _without_cases(node: sp.Piecewise, ranges: Ranges) -> sp.Expr:
     found, verdict = cases_of(node, ranges), shape(node, ranges)
     if found is None or not (verdict.convex or verdict.concave):
         return node
-    parts = found.continued([not tied(bend, bend, ranges) for bend in found.bends()])
-    extreme = sp.Max if verdict.convex else sp.Min
-    return parts[0] if len(parts) == 1 else extreme(*parts, evaluate=False)
+    return found.hinged([not tied(bend, bend, ranges) for bend in found.bends()])
 
 
 def _piecewise(node: sp.Piecewise, ranges: Ranges) -> Shape:
