@@ -135,7 +135,7 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "welfare": {"allocation.x": [1, 0, 0], "payments.supplier": [0.5, 0, 0], "revenue": -0.5, "welfare": -0.45},
     },
 }
-UNSOLVED = {"ai_2025/two_regimes.mech", "dai_2026/data_market.mech"}
+UNSOLVED = {"ai_2025/two_regimes.mech"}
 CASES = [(file, regime) for file, regimes in ANSWERS.items() for regime in regimes]
 
 
