@@ -21,7 +21,7 @@ from mechdsl.elaborate.places import word_span
 from mechdsl.errors import Diagnostic, Source, did_you_mean
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
-from mechdsl.program import Status, given, optima
+from mechdsl.program import Menu, Status, given, optima
 from mechdsl.structure import Match, Registry, Report, Structure, match
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def _explained(ready: Mechanism, report: Report, outcome: Outcome) -> Outcome:
     """The outcome with what clashes, and the cheapest way out, in its message."""
     from mechdsl.theory.clashes import clash_of
 
-    first = next(iter(optima(ready.program)), None)  # what comes after it can always do what it is given
+    posed = ready.program.items if isinstance(ready.program, Menu) else ready.program
+    first = next(iter(optima(posed)), None)  # what comes after it can always do what it is given
     parameters = ready.structure.parameters(ready.market, report)
     clash = None if first is None else clash_of(first, given(first, parameters, {}))
     return outcome if clash is None else replace(outcome, message=f"{outcome.message} {clash}")

@@ -10,37 +10,59 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from mechdsl import Check, Derivation, Example, Handles, Market, Mechanism, Menu, Outcome, Report, Structure, theory
+from mechdsl import (
+    Check,
+    Derivation,
+    Example,
+    Handles,
+    Market,
+    Mechanism,
+    Menu,
+    Optimum,
+    Outcome,
+    Report,
+    Sample,
+    Structure,
+    theory,
+)
 
 __all__ = ["STRUCTURE"]
 
 
 def derive(market: Market) -> Derivation:
     """From truth-telling to a menu, and from the cost laws to the price of each step along the frontier."""
-    steps = (
-        theory.change_of_variables_step(market),
-        theory.transformed_demand_step(market),
-        theory.union_truthtelling_step(market),
-        theory.union_participation_step(market),
-        *theory.union_menu_steps(market),
-    )
-    return Derivation(STRUCTURE.title, steps)
+    first = (theory.change_of_variables_step(market), theory.transformed_demand_step(market))
+    if theory.known_types(market):
+        least = theory.pointwise_program(market)
+        steps = (*theory.union_payment_steps(market), theory.pointwise_step(least), theory.kkt_step(least))
+    else:
+        truth = theory.union_truthtelling_step(market), theory.union_participation_step(market)
+        steps = (*truth, *theory.union_menu_steps(market))
+    return Derivation(STRUCTURE.title, (*first, *steps))
 
 
-def program(market: Market, derivation: Derivation) -> Menu:
-    """The menu of least expected price, over all bundles that the constraints allow."""
+def program(market: Market, derivation: Derivation) -> Menu | Optimum:
+    """The menu of least expected price over all bundles that the constraints allow; of known types, the least cost."""
     del derivation
-    return theory.menu_program(market)
+    return theory.pointwise_program(market) if theory.known_types(market) else theory.menu_program(market)
 
 
 def recover(mechanism: Mechanism, report: Report) -> Outcome:
     """The item this union takes, and the menu it takes it from."""
-    return theory.menu_outcome(mechanism, report)
+    known = theory.known_types(mechanism.market)
+    return theory.union_outcome(mechanism, report) if known else theory.menu_outcome(mechanism, report)
 
 
 def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[Check]:
     """Best item for every union, participation, feasibility of every item, the expected payment again."""
-    return theory.menu_checks(mechanism, report, outcome)
+    known = theory.known_types(mechanism.market)
+    return (theory.union_checks if known else theory.menu_checks)(mechanism, report, outcome)
+
+
+def sample(mechanism: Mechanism, reports: Report) -> Sample:
+    """What many unions take from the one menu."""
+    known = theory.known_types(mechanism.market)
+    return (theory.sampled_one_by_one if known else theory.menu_sample)(mechanism, reports)
 
 
 # sqrt(x_1) + sqrt(x_2) >= 1: Psi(w) = w_1 w_2 / (w_1 + w_2); the integral of k/(1 + k) k^-3 over k >= 1 is 1 - log 2.
@@ -64,7 +86,7 @@ STRUCTURE = Structure(
         contracts=("direct",),
         goals=("revenue",),
         represented=True,
-        words={"direct": ()},
+        words={"direct": ("information",)},
         refuses=theory.union_menu_misfit,
     ),
     derive=derive,
@@ -72,6 +94,7 @@ STRUCTURE = Structure(
     parameters=theory.reported_types,
     recover=recover,
     checks=checks,
+    sample=sample,
     expected=theory.menu_expected,
     examples=(
         Example(

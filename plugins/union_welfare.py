@@ -19,9 +19,7 @@ def derive(market: Market) -> Derivation:
     steps = (
         theory.change_of_variables_step(market),
         theory.transformed_demand_step(market),
-        theory.union_truthtelling_step(market),
-        theory.union_participation_step(market),
-        theory.union_payment_step(market),
+        *theory.union_payment_steps(market),
         theory.pointwise_step(efficient),
         theory.kkt_step(efficient),
     )

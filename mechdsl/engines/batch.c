@@ -193,6 +193,27 @@ static int load(const Layout *L, Work *w)
     return 1;
 }
 
+/* The terms' part of what `examine` adds up, where templates have one slot each: the same, without a loop a term. */
+static void single_terms(const Layout *L, Work *w)
+{
+    const real *V = w->V;
+    for (whole t = 0; t < L->terms; t++) {
+        whole row = L->term_row[t], i = L->term_instance[t], f = L->term_family[t], k = L->column[i];
+        real value = V[t] * w->value[i], weighed = V[t] * w->price[row], share = weighed * w->slope[i];
+        if (row > 0) {
+            w->more[row - 1] += value > 0 ? value : 0;
+            w->less[row - 1] -= value < 0 ? value : 0;
+        }
+        w->plus[k] += share > 0 ? share : 0;
+        w->minus[k] -= share < 0 ? share : 0;
+        if (L->turns[f] && weighed != 0) {
+            real curved = weighed * w->bend[i] * (L->turn_done[f] ? 1 : w->width[k]);
+            w->size[k] += fabs(curved);
+            *(share > 0 ? &w->curved_more[k] : &w->curved_less[k]) += curved;
+        }
+    }
+}
+
 /* Rows' and columns' balances at a point: what of conditions.System does not know of a barrier. */
 static void examine(const Layout *L, Work *w, const real *x, const real *multipliers, const flag *active)
 {
@@ -223,7 +244,9 @@ static void examine(const Layout *L, Work *w, const real *x, const real *multipl
         memset(w->H_more, 0, n * n * sizeof(real));
         memset(w->H_less, 0, n * n * sizeof(real));
     }
-    for (whole t = 0; t < L->terms; t++) {
+    if (L->slots == 1 && L->most_turns == 1)
+        single_terms(L, w);
+    for (whole t = L->slots == 1 && L->most_turns == 1 ? L->terms : 0; t < L->terms; t++) {
         whole row = L->term_row[t], i = L->term_instance[t], f = L->term_family[t];
         real weight = V[t];
         if (row > 0) {
@@ -1117,7 +1140,7 @@ static void remember(const Layout *L, Work *w)
 /* refine.follow from the natural point, settling at its ends; the error of the first that settles, left in guess_x. */
 static real follow(const Layout *L, Work *w)
 {
-    static const real ends[] = {1e-6, 1e-12, 1e-40};
+    static const real ends[] = {3e-2, 1e-3, 1e-6, 1e-12, 1e-40}; /* mostly the first shows enough */
     whole n = L->n, m = L->m;
     real mu = 1, mu_earlier = 1;
     from_nature(L, w);
@@ -1132,7 +1155,7 @@ static real follow(const Layout *L, Work *w)
     real error = residuals(L, w, w->x, w->multipliers, w->free, w->active, mu);
     remember(L, w);
     int steps = PATH_STEPS;
-    for (int e = 0; e < 3; e++) {
+    for (int e = 0; e < 5; e++) {
         while (steps-- > 0) {
             if (error < CENTRED) {
                 if (mu <= ends[e])

@@ -16,13 +16,14 @@ import sympy as sp
 
 from mechdsl.engines.batch_tape import Tape, tape_of
 from mechdsl.engines.form import Open
-from mechdsl.engines.search import FEW, Machine
+from mechdsl.engines.search import Machine
 from mechdsl.engines.terms import Opening, Positions
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Letter, Quantity
 
 __all__ = ["Batchable", "Layout", "Refusal", "batchable"]
 
+FEW = 12  # columns up to which the natural point is tried before the path
 LARGEST = 400  # columns and rows together, up to which dense systems are the fast ones
 
 Whole = npt.NDArray[np.int64]

@@ -72,11 +72,11 @@ from mechdsl.theory.union import (
     union_misfit,
     union_outcome,
     union_participation_step,
-    union_payment_step,
+    union_payment_steps,
     union_truthtelling_step,
 )
 from mechdsl.theory.union_menu import best_offer, menu_program, union_menu_misfit
-from mechdsl.theory.union_offer import menu_checks, menu_outcome
+from mechdsl.theory.union_offer import menu_checks, menu_outcome, menu_sample
 from mechdsl.theory.union_steps import union_menu_steps
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_cost_step, virtual_costs
 
@@ -129,6 +129,7 @@ __all__ = [
     "menu_expected",
     "menu_outcome",
     "menu_program",
+    "menu_sample",
     "participation_step",
     "parties",
     "payment_steps",
@@ -166,7 +167,7 @@ __all__ = [
     "union_misfit",
     "union_outcome",
     "union_participation_step",
-    "union_payment_step",
+    "union_payment_steps",
     "union_truthtelling_step",
     "unsolved",
     "virtual_cost_of",

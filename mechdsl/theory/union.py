@@ -41,7 +41,7 @@ __all__ = [
     "union_participation",
     "union_participation_step",
     "union_payment",
-    "union_payment_step",
+    "union_payment_steps",
     "union_truthtelling_step",
 ]
 
@@ -335,6 +335,24 @@ def _unbiased(mechanism: Mechanism, union: Union, report: Report, outcome: Outco
 
 
 # --------------------------------------------------------------------------------------------------------------- steps
+
+
+def union_payment_steps(market: Market) -> tuple[Step, ...]:
+    """Truth-telling, participation and the efficient payment; where types are known, cost is all there is to pay."""
+    if known_types(market):
+        return (_cost_step(market),)
+    return union_truthtelling_step(market), union_participation_step(market), union_payment_step(market)
+
+
+def _cost_step(market: Market) -> Step:
+    """`p = cost + outside`: a union of known types is paid what makes it as well off as outside."""
+    union = union_of(market)
+    payment = Quantity(free_name("p", market.declarations), (), "open")
+    due = sp.Add(*(total(y.cost - y.value + y.outside, y) for y in union.inside))
+    because = "Types are known, so nothing has to be left for the truth: the union is paid its members' costs."
+    return Step(
+        "payment of known types", sp.Eq(payment, due, evaluate=False), because, "by definition of participation"
+    )
 
 
 def union_truthtelling_step(market: Market) -> Step:

@@ -18,7 +18,7 @@ from mechdsl.theory.union_lines import Side, Sides
 __all__ = ["Condition", "conditions", "density_jump", "density_of_nu", "middle_ends"]
 
 TOLERANCE = 1e-6
-_SLOPES = 300
+_SLOPES = 240
 _ACROSS = 161
 _ALONG = 400
 _REACH = 1e6  # how far the slopes go where the other cost may be as low as 0
@@ -49,15 +49,15 @@ def conditions(sides: Sides, branch: float) -> tuple[Condition, ...]:
 
     Source: ours (theorem and proof in docs/union.md), tests/test_union_conditions.py.
     """
+    a, b = _fan(sides.a, branch), _fan(sides.b, 1 / branch)
     known = sides.a.first.is_point or sides.a.second.is_point
     nested = Condition(
         "N", "acceptance regions nest",
-        max(_nesting(sides.a, _slopes(sides.a, branch)), _nesting(sides.b, _slopes(sides.b, 1 / branch))),
+        max(_nesting(sides.a, *a), _nesting(sides.b, *b)),
         "Largest step back of the cost up to which an item is accepted, as slopes rise, over the width of the support.",
     )  # fmt: skip
     if known:
         return (nested,)
-    a, b = _fan(sides.a, branch), _fan(sides.b, 1 / branch)
     low, high = middle_ends(sides, branch)
     levels = np.linspace(low, high, 81)
     strip = np.full(len(levels), branch), levels
@@ -83,19 +83,15 @@ def middle_ends(sides: Sides, branch: float) -> tuple[float, float]:
     return below, above
 
 
-def _slopes(side: Side, start: float) -> Array:
-    last = side.first.upper / side.second.lower if side.second.lower > 0 else np.inf
-    return np.geomspace(start, max(start, min(last, start * _REACH)), _SLOPES)
-
-
 def _fan(side: Side, start: float) -> tuple[Array, Array]:
-    slopes = _slopes(side, start)
+    """Slopes from the branch point on, and the best price along each."""
+    last = side.first.upper / side.second.lower if side.second.lower > 0 else np.inf
+    slopes = np.geomspace(start, max(start, min(last, start * _REACH)), _SLOPES)
     return slopes, side.best(slopes)[0]
 
 
-def _nesting(side: Side, slopes: Array) -> float:
+def _nesting(side: Side, slopes: Array, prices: Array) -> float:
     """Cumulatively: at each second cost, how far the accepting threshold ever falls behind its largest value yet."""
-    prices = side.best(slopes)[0]
     law = side.second
     across = np.unique(np.concatenate([np.linspace(law.lower, law.upper, _ACROSS), side.ends[1]]))
     threshold = prices[:, None] + slopes[:, None] * across

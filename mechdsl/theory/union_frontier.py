@@ -95,7 +95,7 @@ def trace(mechanism: Mechanism, side: Side, goods: tuple[int, int], start: Corne
         gaps = sandwich.gaps
         if gaps.sum() <= tolerance or len(corners) >= _CORNERS:
             return sandwich.trace()
-        wide = np.flatnonzero(gaps > tolerance / (4 * len(gaps)))
+        wide = np.flatnonzero(gaps > tolerance / (2 * len(gaps)))
         added = [
             corner(mechanism, goods, float(sandwich.chords[j]), corners[j])
             for j in sorted(wide, key=lambda j: -gaps[j])[: _CORNERS - len(corners)]

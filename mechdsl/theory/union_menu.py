@@ -19,7 +19,7 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import quantities
 from mechdsl.market import Layer, Market
 from mechdsl.mechanism import Mechanism
-from mechdsl.program import Menu, Solution
+from mechdsl.program import Menu, Solution, Status
 from mechdsl.theory.pointwise import pointwise_program
 from mechdsl.theory.private_cost import total
 from mechdsl.theory.union import Union, union_misfit, union_of
@@ -174,9 +174,31 @@ def best_offer(mechanism: Mechanism, tolerance: float = TOLERANCE) -> Offer:
     """
     program = mechanism.program
     assert isinstance(program, Menu)
-    make = priced_frontier if len(program.laws) == 2 and is_plain(mechanism.market) else _searched
+    make = {1: _alone, 2: priced_frontier}.get(len(program.laws), _searched)
+    if not is_plain(mechanism.market):
+        make = _searched
     offer: Offer = mechanism.keep(("offer", tolerance), lambda: make(mechanism, tolerance))
     return offer
+
+
+def _alone(mechanism: Mechanism, tolerance: float) -> Offer:
+    """One type and nothing else at stake: the least output at its highest cost, `b y`; no menu costs less."""
+    del tolerance
+    program = mechanism.program
+    assert isinstance(program, Menu)
+    (law,) = program.laws
+    solution = mechanism.solve_at({program.types: np.full(program.types.shape, law.upper)})
+    if solution.status is not Status.OPTIMAL:
+        raise ValueError(f"at the highest type: {solution.message}")
+    outputs = mechanism.engine.outputs(solution).reshape(1, 1)
+    net = outputs[:, 0] * law.upper
+    value = Value(float(net[0]), 0.0, np.ones(1))
+    gap = max(0.0, float(solution.residuals.get("gap", 0.0)))
+    method = "theorem" if program.convex else "safe"
+    words = "No menu costs less: the least output must be bought, and the highest type must be willing to sell it."
+    bound = Bound(float(net[0]) * (1 - gap) + program.fixed, method, words)
+    fixed, borne = np.full(1, program.fixed), float(law.mean * outputs[0, 0])
+    return _offer(outputs, net, np.zeros(1), fixed, [solution], value, borne, bound)
 
 
 # ---------------------------------------------------------------------------------------------------------- two members
@@ -194,7 +216,7 @@ def priced_frontier(mechanism: Mechanism, tolerance: float) -> Offer:
     branch = branch_point(sides)
     base = corner(mechanism, (0, 1), branch)
     worst = first.upper * base.first + second.upper * base.second
-    aimed = tolerance * worst / 4
+    aimed = tolerance * worst / 2  # on each side
     mirrored = Corner(1 / branch, base.least / branch, base.second, base.first, base.gap, base.solution)
     a = trace(mechanism, sides.a, (0, 1), base, aimed)
     b = trace(mechanism, sides.b, (1, 0), mirrored, aimed)

@@ -17,9 +17,10 @@ from mechdsl.accounting import constraint_slack, stated_values
 from mechdsl.draws import uniform_draw
 from mechdsl.engines.menu import menu_value
 from mechdsl.evaluate import Array, evaluate
+from mechdsl.market import Layer
 from mechdsl.mechanism import Mechanism
-from mechdsl.outcome import Check, Outcome
-from mechdsl.program import Menu, Status
+from mechdsl.outcome import Check, Outcome, Sample
+from mechdsl.program import Menu, Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.private_cost import total
 from mechdsl.theory.procurement import by_name
@@ -27,7 +28,7 @@ from mechdsl.theory.screening_checks import GAIN_TOLERANCE, SLACK_TOLERANCE, mon
 from mechdsl.theory.union import Union, union_books, union_of, union_participation
 from mechdsl.theory.union_menu import Offer, best_offer
 
-__all__ = ["expected_welfare", "menu_checks", "menu_outcome"]
+__all__ = ["expected_welfare", "menu_checks", "menu_outcome", "menu_sample"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 GAP_TOLERANCE = 1e-8
@@ -136,6 +137,55 @@ def _notes(mechanism: Mechanism, offer: Offer) -> tuple[str, ...]:
     if not mechanism.program.convex:
         found.append("Items were not shown to be of least cost: the set of bundles was not shown to be convex.")
     return tuple(found)
+
+
+def menu_sample(mechanism: Mechanism, reports: Report) -> Sample:
+    """What unions of N types take from the menu, and everyone's books, by column.
+
+    Args:
+        mechanism: the structure at work on its market.
+        reports: type -> (N, *shape), taken as true.
+    """
+    market, union = mechanism.market, union_of(mechanism.market)
+    offer = best_offer(mechanism)
+    types = np.asarray(reports[union.type.quantity])
+    count = len(types)
+    types = types.reshape(count, -1)
+    place = offer.taken(types)
+    price = np.array([item.price for item in offer.items])[place]
+    fixed, slopes = mechanism.keep(("stated costs", id(offer)), lambda: _stated_costs(mechanism, union, offer, reports))
+    borne = fixed[place] + np.sum(slopes[place] * types, axis=1)
+    members = union.members.layer
+    utilities: dict[str, Array] = {}
+    for layer in market.layers:
+        if layer.name == members.name:
+            outside = np.asarray(evaluate(layer.outside, market.data, layer.letters))
+            utilities[layer.name] = np.broadcast_to(outside, (count, *layer.shape)).copy()
+        elif layer.name == union.layer.name:
+            inner = float(np.sum(evaluate(members.outside, market.data, members.letters)))
+            utilities[layer.name] = price - borne - inner
+        else:
+            rows = [_net_cost(mechanism, layer, item.solution) for item in offer.items]
+            utilities[layer.name] = -np.array(rows)[place]
+    payer = market.contracts[0].payer
+    utilities[payer] = utilities[payer] - price.reshape((count,) + (1,) * (utilities[payer].ndim - 1))
+    names = [str(c.quantity.name) for c in market.choices]
+    revenue = utilities[payer].reshape(count, -1).sum(axis=1)
+    welfare = sum((table.reshape(count, -1).sum(axis=1) for table in utilities.values()), np.zeros(count))
+    gap = np.array([float(item.solution.residuals.get("gap", 0.0)) for item in offer.items])[place]
+    return Sample(
+        mechanism.structure.name,
+        {name: np.array([item.solution.values[name] for item in offer.items])[place] for name in names},
+        {union.layer.name: price}, utilities, revenue, welfare, None, gap, np.ones(count, dtype=bool),
+        notes=_notes(mechanism, offer),
+    )  # fmt: skip
+
+
+def _net_cost(mechanism: Mechanism, layer: Layer, solution: Solution) -> Array:
+    """What a layer without a type bears less what it enjoys at an item, in its own shape."""
+    market = mechanism.market
+    values = {**market.data, **{c.quantity: solution.values[str(c.quantity.name)] for c in market.choices}}
+    return np.asarray(evaluate(layer.cost - layer.value, values, layer.letters))
 
 
 # -------------------------------------------------------------------------------------------------------------- checks
