@@ -7,7 +7,7 @@ as the command prints it. Nothing here computes; whoever wants the arrays finds 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -23,7 +23,13 @@ from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate
 from mechdsl.overrides import assignments, entries
 from mechdsl.pipeline import Run
-from mechdsl.population.study import data_hash
+from mechdsl.population.execution import Work
+from mechdsl.population.findings import Findings, findings
+from mechdsl.population.json_form import study_object
+from mechdsl.population.rows import Rows
+from mechdsl.population.store import Store
+from mechdsl.population.study import Study, data_hash, experiment_study, fits, grid, plots_of, study
+from mechdsl.population.tables import figure_table, frame, row_table
 from mechdsl.population.task import Task
 from mechdsl.program import Program, Status
 from mechdsl.report import json_report
@@ -34,7 +40,7 @@ from mechdsl.structure import Registry, Structure, installed, match
 if TYPE_CHECKING:
     from mechdsl.comparison import Comparison
 
-__all__ = ["Compared", "MarketFile", "Result", "Results", "chosen", "exported", "load", "parse", "task_of"]
+__all__ = ["Compared", "MarketFile", "Result", "Results", "Studied", "chosen", "exported", "load", "parse", "task_of"]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -75,7 +81,8 @@ def _opened(
 ) -> MarketFile:
     registry = installed([Path(p) for p in plugins])
     model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
-    return MarketFile(file, source, folder, model, registry, seed)
+    files = tuple(str(Path(p).resolve()) for p in plugins)
+    return MarketFile(file, source, folder, model, registry, seed, files)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +94,7 @@ class MarketFile:
         model: as elaborated, without values from outside.
         registry: the market structures at hand.
         seed: of params drawn with `~`.
+        plugins: files with market structures of one's own.
     """
 
     file: tree.File
@@ -95,6 +103,7 @@ class MarketFile:
     model: Model
     registry: Registry
     seed: int = 0
+    plugins: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -145,6 +154,88 @@ class MarketFile:
         model = self.at(at=at, set=set, seed=seed)
         results = {m.regime: Result.of(_finished(m, self.registry, method)) for m in chosen(model, _names(regime))}
         return results[regime] if isinstance(regime, str) else Results(results)
+
+    def simulate(
+        self,
+        draws: int = 1000,
+        regime: str | Names = None,
+        *,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        table: Sequence[str] = (),
+        jobs: int | None = None,
+    ) -> Studied:
+        """Outcomes at common draws of the types: means, errors, quantiles, and every row.
+
+        Args:
+            draws: how many.
+            regime: one or several; None for all.
+            set: params, on top of the file's own.
+            seed: of params and types; the one given on loading if None.
+            table: expressions to evaluate in every row: `revenue(M1) - revenue(M2)`.
+            jobs: processes; None for as many as pay.
+        """
+        task = replace(self._task(_names(regime), set, None, seed), draws=draws)
+        return self._studied(study(task, self.model, self.name, self._title, tuple(table), ()), jobs)
+
+    def sweep(
+        self,
+        vary: str,
+        regime: str | Names = None,
+        *,
+        draws: int = 0,
+        at: Values = None,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        table: Sequence[str] = (),
+        jobs: int | None = None,
+    ) -> Studied:
+        """Outcomes on a grid of params, `"d.video in 1..20 by 0.5, mu in [0, 0.1]"`, and where what binds changes.
+
+        Without draws at the reported types (`at`); otherwise as `simulate`.
+        """
+        stated = self._task(_names(regime), set, at, seed)
+        task = replace(stated, draws=draws, axes=grid(syntax.parse_axes(vary), self.model))
+        return self._studied(study(task, self.model, self.name, self._title, tuple(table), ()), jobs)
+
+    def run(
+        self,
+        *experiments: str,
+        regime: str | Names = None,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        jobs: int | None = None,
+    ) -> Mapping[str, Studied]:
+        """The file's experiments, or those named, by name.
+
+        Raises:
+            UsageError: the file has no such experiment.
+        """
+        known = {e.name.id: e for e in self.model.experiments}
+        for name in experiments:
+            if name not in known:
+                raise UsageError(f"the file has no experiment '{name}'. {did_you_mean(name, known)}")
+        task = self._task(_names(regime), set, None, seed)
+        chosen_ones = {n: e for n, e in known.items() if not experiments or n in experiments}
+        return {n: self._studied(experiment_study(e, self.model, task), jobs) for n, e in chosen_ones.items()}
+
+    @property
+    def _title(self) -> str:
+        return next(iter(self.model.markets.values())).title
+
+    def _task(self, regimes: Sequence[str], params: Values, at: Values, seed: int | None) -> Task:
+        names = tuple(m.regime for m in chosen(self.model, regimes))
+        folder = str(self.folder.resolve()) if self.folder is not None else None
+        return Task(
+            self.source.text, self.source.name, folder, names, self.plugins,
+            self._overrides(params), self._overrides(at),
+            seed=self.seed if seed is None else seed, data=data_hash(self.file, folder),
+        )  # fmt: skip
+
+    def _studied(self, stated: Study, jobs: int | None) -> Studied:
+        rows: list[Rows] = []
+        found = findings(stated, Work(jobs), Store(None), rows.append)
+        return Studied(found, tuple(rows), self.model)
 
     def at(self, *, at: Values = None, set: Values = None, seed: int | None = None) -> Model:  # noqa: A002
         """The model with reported types and params from outside. Raises as `solve` does."""
@@ -214,6 +305,64 @@ class MarketFile:
             name, *labels = address.split(".")
             found += entries(name, tuple(labels), value, sets.get(name, ()))
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Studied:
+    """A simulation, a sweep or an experiment.
+
+    Args:
+        findings: figures by regime and point, and where what binds changes.
+        parts: every row, as computed.
+        model: the file.
+    """
+
+    findings: Findings
+    parts: tuple[Rows, ...]
+    model: Model
+
+    @property
+    def json(self) -> Mapping[str, Any]:
+        """As `mechdsl simulate --json` prints it."""
+        return study_object(self.findings)
+
+    def to_frame(self) -> Any:
+        """Means, errors and quantiles as a pandas table, one line a point and regime. Needs pandas."""
+        return frame(figure_table(self.findings))
+
+    def rows(self) -> Any:
+        """Every row as a pandas table: regime, point, draw, types, decisions, payments, figures. Needs pandas."""
+        return frame(row_table(self.findings.study.task, self.parts))
+
+    def plot(self, figure: str) -> Any:
+        """`box(revenue)`, `heatmap(x[video])`: a matplotlib figure, which a notebook shows.
+
+        Raises:
+            UsageError: no such figure, or one that does not suit what was varied and drawn.
+        """
+        from mechdsl.figures import draw, labels
+
+        (plot,) = plots_of([figure])
+        asked = set(plot.measures) - set(self.findings.study.task.measures)
+        known = {n for c in self.findings.cells for n in c.figures}
+        if asked - known:
+            raise UsageError(f"{min(asked - known)} was not computed: name it in table=[...]")
+        fits(plot, self.findings.study.task)
+        return draw(plot, self.findings, labels(self.model))
+
+    def __getitem__(self, name: str) -> Any:
+        """Any member of the JSON object: `["regimes"]["M1"]["revenue"]["mean"]`."""
+        return self.json[name]
+
+    def __repr__(self) -> str:
+        task = self.findings.study.task
+        rows = sum(c.rows for c in self.findings.cells)
+        certified = sum(c.certified for c in self.findings.cells)
+        return f"<{self.findings.study.name}: {len(task.regimes)} regimes, {certified} of {rows} rows certified>"
+
+    def _repr_html_(self) -> str:
+        html: str = self.to_frame().to_html(index=False)
+        return html
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -33,6 +33,7 @@ __all__ = [
     "quantities",
     "rename_letters",
     "substitute",
+    "tangent",
 ]
 
 
@@ -391,6 +392,39 @@ def derivative(expression: sp.Expr, variable: sp.Expr) -> sp.Expr:
         if slope != 0:
             terms.append(slope.xreplace({s: n for n, s in inner.items()}) * _inner_derivative(node, variable))
     return sp.Add(*terms)
+
+
+def tangent(expression: sp.Expr, rates: Mapping[Quantity, Quantity]) -> sp.Expr:
+    """`sum(q: dE/dq * rate(q))`: how fast E moves when every entry of each q moves at its rate.
+
+    Args:
+        expression: any formula.
+        rates: quantity -> the quantity, of the same sets, that stands for its rate.
+    """
+    heads = frozenset(rates)
+    inner = {
+        node: sp.Dummy(real=True, positive=node.is_positive, nonnegative=node.is_nonnegative)
+        for node in dict.fromkeys(n for head in sorted(heads, key=str) for n in _outermost(expression, head))
+    }
+    outer = expression.xreplace(inner)
+    back = {symbol: node for node, symbol in inner.items()}
+    terms = []
+    for node, symbol in inner.items():
+        slope = sp.powsimp(sp.diff(outer, symbol), combine="exp")
+        if slope != 0:
+            terms.append(slope.xreplace(back) * _moving(node, rates))
+    return sp.Add(*terms)
+
+
+def _moving(node: sp.Expr, rates: Mapping[Quantity, Quantity]) -> sp.Expr:
+    """The rate of an entry, or of an aggregate."""
+    if isinstance(node, IndexProduct):
+        return node * IndexSum(tangent(node.body, rates) / node.body, node.letters, node.where)
+    if isinstance(node, IndexSum):
+        return IndexSum(tangent(node.body, rates), node.letters, node.where)
+    if isinstance(node, Entry):
+        return Entry(rates[node.quantity], *node.indices)
+    return rates[cast(Quantity, node)]
 
 
 def _outermost(expression: sp.Basic, head: Quantity) -> list[sp.Expr]:

@@ -131,6 +131,8 @@ class Structure:
         examples: markets with known answers; the conformance kit solves them.
         sample: (mechanism, reports with a leading axis of N draws) -> the outcomes at all of them at once; None asks
             `recover` N times.
+        rates: (mechanism, report, directions) -> how the outcome moves along directions in which the data move; None:
+            it is solved again to either side.
         expected: mechanism -> the expected outcome over types as forms in what has to be integrated; None integrates
             the outcomes themselves.
     """
@@ -147,6 +149,7 @@ class Structure:
     claims: tuple[Claim, ...] = ()
     examples: tuple[Example, ...] = ()
     sample: Callable[[Mechanism, Report], Sample] | None = None
+    rates: Callable[[Mechanism, Report, Any], Any] | None = None
     expected: Callable[[Mechanism], Expected] | None = None
 
 

@@ -62,6 +62,11 @@ def sample(mechanism: Mechanism, reports: Report) -> Sample:
     return theory.direct_sample(mechanism, reports, slope)
 
 
+def rates(mechanism: Mechanism, report: Report, directions: theory.Directions) -> theory.OutcomeRates:
+    """How the outcome moves with the data."""
+    return theory.direct_rates(mechanism, report, directions, slope)
+
+
 def checks(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterable[Check]:
     """Truth-telling, participation, and payments integrated again."""
     return theory.direct_checks(mechanism, report, outcome, slope)
@@ -100,6 +105,7 @@ STRUCTURE = Structure(
     recover=recover,
     checks=checks,
     sample=sample,
+    rates=rates,
     expected=theory.direct_expected,
     examples=(
         Example(

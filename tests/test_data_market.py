@@ -214,6 +214,16 @@ def test_who_is_not_worth_the_first_unit_does_nothing() -> None:
     assert found.certified
 
 
+@pytest.mark.parametrize("cost", ["e[i] + e[i]^2", "2 * e[i] + e[i]^2 / 2"])
+def test_where_nothing_is_worth_its_cost_nobody_works(cost: str) -> None:
+    text = TEXT.replace("e[i]^2 / 2", cost)
+    for regime in ("strict_ip", "first_best"):
+        found = solved(regime, text)
+        assert (found.status, efforts(found).tolist()) == ("optimal", [0] * 5)
+        assert found.certified
+    assert solved("tariff", text).status == "no_market"
+
+
 def test_efforts_may_be_capped() -> None:
     found = solved("tariff", TEXT.replace("choose e[i] >= 0 ", "choose e[i] in [0, 0.4]"))
     assert efforts(found).max() == 0.4
@@ -392,3 +402,13 @@ def test_everything_is_derived_in_the_open() -> None:
 def test_the_chain_is_the_same_for_the_model_as_it_stands() -> None:
     model = pipeline.load(MODEL)
     assert list(model.markets) == ["strict_ip", "free_for_all", "first_best", "linear", "tariff"]
+
+
+def test_the_figures_are_experiments_of_the_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Efforts by regime, from the model beside this one; every outcome certified."""
+    figures = MODEL.with_name("figures.mech")
+    assert main(["run", str(figures), "efforts", "payments", "--out", str(tmp_path)]) == 0
+    assert "5 of 5 outcomes certified" in capsys.readouterr().out
+    written = (tmp_path / "efforts.csv").read_text(encoding="utf-8").splitlines()
+    assert len(written) == 6
+    assert (tmp_path / "payments_bar_profit.png").stat().st_size > 1000

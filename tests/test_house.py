@@ -49,6 +49,7 @@ LAYERS = (
     "comparison",
     "testing",
     "population",
+    "sensitivity",
     "figures",
     "check",
     "api",

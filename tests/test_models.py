@@ -51,6 +51,17 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "M1": {"allocation.x": [6.33404964, 0.1243397], "payments.creator": [7.33264618, 0.07808724]},
         "M2": {"allocation.x": [5.02961009, 0.6952829], "payments.creator": [4.45683924, 0.83982926]},
     },
+    "dai_2026/data_market.mech": {  # by the root of one scalar equation, apart from mechdsl
+        "strict_ip": {
+            "profit": 0.7766551800,
+            "allocation.e": [0.5, 0.4199600730, 0.3129820536, 0.2217022796, 0.1695703443],
+        },
+        "free_for_all": {"profit": 0, "precision": 0},
+        "first_best": {"welfare": 1.3239633580},
+        "linear": {"profit": 0.2579082297, "payments.intermediary": 2.0821102566},
+        "tariff": {"surplus": 1.2739633580, "payments.intermediary": 1.7030368073, "fee": -0.3290734493},
+    },
+    "dai_2026/figures.mech": {"tariff": {"profit": 1.2739633580 / 2}},
     "ai_2025/no_genai.mech": {
         regime: {
             "allocation.x": [3, 4, 2],
@@ -124,7 +135,7 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "welfare": {"allocation.x": [1, 0, 0], "payments.supplier": [0.5, 0, 0], "revenue": -0.5, "welfare": -0.45},
     },
 }
-UNSOLVED = {"ai_2025/two_regimes.mech", "dai_2026/data_market.mech"}
+UNSOLVED = {"ai_2025/two_regimes.mech"}
 CASES = [(file, regime) for file, regimes in ANSWERS.items() for regime in regimes]
 
 

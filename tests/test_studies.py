@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ import numpy as np
 import pytest
 from test_population import TEXT
 
+from mechdsl.api import parse
 from mechdsl.cli import main
+from mechdsl.errors import UsageError
 from mechdsl.population.rows import Rows
 from mechdsl.population.rows import computed as rows_of_part
 from mechdsl.population.task import Part, Task
@@ -239,3 +242,51 @@ def test_an_interrupt_says_how_to_go_on(pair: Path, tmp_path: Path) -> None:
     assert "to go on: mechdsl simulate" in said
     assert said.rstrip().endswith("--resume")
     assert parts(tmp_path)
+
+
+def test_from_python() -> None:
+    pytest.importorskip("pandas")
+    file = parse(TEXT)
+    found = file.simulate(20, seed=3, table=["revenue", "revenue(M1) - revenue(M2)"])
+    assert found["regimes"]["M1"]["revenue"]["mean"] < 0
+    rows = found.rows()
+    assert list(rows.regime) == ["M1"] * 20 + ["M2"] * 20
+    table = found.to_frame().set_index("regime")
+    assert table.loc["M1", "revenue"] == pytest.approx(rows[rows.regime == "M1"].revenue.mean())
+    assert found.plot("box(revenue)").get_axes()[0].get_ylabel() == "Revenue of buyer"
+    with pytest.raises(UsageError, match="a param varied"):
+        found.plot("line(revenue)")
+    swept = file.sweep("d.left in 0..2", "M2", at={"c": 1})
+    assert list(swept.to_frame()["d.left"]) == [0, 1, 2]
+    assert [c.values[0] for c in swept.findings.changes] == pytest.approx([0.8, 1.25], abs=1e-5)
+    assert set(file.run("along")) == {"along"}
+
+
+@pytest.mark.slow
+def test_a_cluster_loses_nothing_when_a_worker_is_killed(
+    pair: Path, say: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("mechdsl.population.task.ROWS", 25)
+    given = ("simulate", pair, "--draws", 3000, "--regime", "M2", "--json")
+    alone = say(*given, "--jobs", 1)
+    assert alone[0] == 0
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        victim = cluster.workers[0].process.process.pid
+
+        def murder() -> None:
+            deadline = time.monotonic() + 120
+            while len(parts(tmp_path)) < 5 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            killed.append(len(parts(tmp_path)))
+            os.kill(victim, signal.SIGKILL)
+
+        killed: list[int] = []
+        thread = threading.Thread(target=murder)
+        thread.start()
+        there = say(*given, "--scheduler", cluster.scheduler_address)
+        thread.join()
+    assert 5 <= killed[0] < 120  # in the middle of it
+    assert there == alone

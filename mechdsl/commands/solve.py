@@ -11,8 +11,12 @@ from mechdsl.commands.arguments import at_option, chosen, file_parser, loaded
 from mechdsl.commands.verdicts import status, was_interrupted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mechdsl.elaborate import Override
     from mechdsl.market import Market, Model
     from mechdsl.pipeline import Run
+    from mechdsl.sensitivity import Sensitivity
     from mechdsl.structure import Registry
 
 __all__ = ["run"]
@@ -26,6 +30,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--all", action="store_true", help="every row of long tables")
     parser.add_argument("--verbose", action="store_true", help="every check of the certificates")
     parser.add_argument("--method", help="of equilibria: conditions (the default) or mirror, a second, independent way")
+    text = "derivatives of every outcome in every param, by the implicit function theorem"
+    parser.add_argument("--sensitivity", action="store_true", help=text)
     options = parser.parse_args(arguments)
     model, registry = loaded(options)
     markets = chosen(model, options)
@@ -46,6 +52,11 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
     for market in markets:
         runs.append(pipeline.run(market, registry, options.method))
         page.print(terminal.regime(runs[-1], view))
+        moved = _sensitivity(runs[-1], model, options)
+        if moved is not None:
+            from mechdsl.commands.sensitivity_page import sensitivity_table
+
+            page.print(sensitivity_table(moved, market))
         if was_interrupted(runs):
             raise KeyboardInterrupt
     if len(runs) > 1:
@@ -68,7 +79,32 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     except KeyboardInterrupt:
         interrupted = True
     regimes = {r.market.regime: json_report.regime_object(r) for r in runs}
+    for done in runs if options.sensitivity and not interrupted else ():
+        moved = _sensitivity(done, model, options)
+        if moved is not None:
+            from mechdsl.sensitivity import sensitivity_object
+
+            regimes[done.market.regime]["sensitivity"] = sensitivity_object(moved, done.market)
     warnings = [json_report.diagnostic_object(d) for d in model.warnings]
     more = {"diagnostics": warnings} if warnings else {}
     print(json_report.to_text(json_report.document(model.name, "solve", regimes=regimes, **more)))
     return INTERRUPTED if interrupted else status(runs, named=bool(options.regime))
+
+
+def _sensitivity(run: Run, model: Model, options: Namespace) -> Sensitivity | None:
+    """How the outcome moves with the params, if that is asked for."""
+    if not options.sensitivity:
+        return None
+    from pathlib import Path
+
+    from mechdsl import pipeline
+    from mechdsl.overrides import assignments
+    from mechdsl.sensitivity import sensitivity
+
+    stated, report = ([o for text in given for o in assignments(text)] for given in (options.set, options.at))
+    folder = Path(options.file).parent
+
+    def remade(more: Sequence[Override]) -> Model:
+        return pipeline.elaborated(model.file, model.source, folder, [*stated, *more], report, options.seed)
+
+    return sensitivity(run, remade)

@@ -191,6 +191,8 @@ class Search:
         for candidate in self.settled(guess, STEPS, "Ipopt, refined"):
             if self.agrees(candidate, raw):
                 yield candidate
+        if raw.worst > CERTIFIED and self.convex and self.form.smooth:
+            yield from self.doing_nothing()
         yield raw
 
     # ------------------------------------------------------------------------------------------------ ways to a point
@@ -249,6 +251,16 @@ class Search:
         multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, form.rows(start.multipliers))
         free = (x > numbers.lower) & (x < numbers.upper)
         return Guess(x, multipliers, free, (multipliers != 0) | (form.relation == 0))
+
+    def doing_nothing(self) -> Iterator[Candidate]:
+        """Every variable at its lower bound: where that is the optimum, a barrier has nothing to measure by."""
+        form, numbers = self.form, self.numbers
+        lower = form.by_variable(numbers.lower)
+        if all(np.isfinite(table).all() for table in lower.values()):
+            x = completed(form, numbers, form.columns(lower))
+            multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, np.zeros(form.m))
+            guess = Guess(x, multipliers, x > numbers.lower, form.relation == 0)
+            yield self.judged(guess, None, Status.OPTIMAL, "everything at its lower bound")
 
     def from_nature(self, sizes: Natural) -> Guess:
         """The natural point with every row that asks for something active, worth its natural cost."""

@@ -173,7 +173,8 @@ def _on_cluster(task: Task, parts: Sequence[Part], address: str, store: Store) -
         raise UsageError(f"no Dask scheduler answers at '{address}': {error}") from None
 
     def first_done(waiting: Sequence[Any]) -> Sequence[Any]:
-        return list(wait_there(waiting, return_when="FIRST_COMPLETED").done)
+        with client.as_current():
+            return list(wait_there(waiting, return_when="FIRST_COMPLETED").done)
 
     def submit(part: Part) -> Any:
         return client.submit(computed, task, part, pure=False, retries=3)

@@ -22,7 +22,18 @@ from mechdsl.market import Model
 from mechdsl.overrides import constant
 from mechdsl.population.task import GridAxis, Task
 
-__all__ = ["FIGURES", "Plot", "Study", "data_hash", "experiment_study", "grid", "measures_of", "plots_of", "study"]
+__all__ = [
+    "FIGURES",
+    "Plot",
+    "Study",
+    "data_hash",
+    "experiment_study",
+    "fits",
+    "grid",
+    "measures_of",
+    "plots_of",
+    "study",
+]
 
 MOST_POINTS = 1_000_000
 
@@ -79,7 +90,7 @@ def study(task: Task, model: Model, name: str, title: str, table: Sequence[str],
             read = measure(node, market, task.regimes, replace(market.source, name=f"'{text}'", text=text))
             words |= {word.word for _, word in read.words}
     for plot in plots:
-        _fits(plot, task)
+        fits(plot, task)
     money = bool(task.draws) or not measures or bool(words - {"welfare"})
     types = frozenset(t.name for regime in task.regimes for t in model.markets[regime].types)
     return Study(name, title, replace(task, measures=measures, money=money), tuple(table), tuple(plots), types)
@@ -255,7 +266,8 @@ def _plot(figure: tree.Call, text: Callable[[tree.Node], str]) -> Plot:
     return Plot(kind, tuple(text(a.value) for a in figure.arguments))
 
 
-def _fits(plot: Plot, task: Task) -> None:
+def fits(plot: Plot, task: Task) -> None:
+    """Whether a figure suits what is varied and drawn; raises UsageError where it does not."""
     wide = [axis for axis in task.axes if len(axis.values) > 1]
     drawn = task.draws > 1 or task.instances > 1
     fits = {"heatmap": len(wide) == 2, "box": drawn, "line": len(wide) >= 1, "bar": True}[plot.kind]

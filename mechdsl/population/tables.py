@@ -21,7 +21,7 @@ from mechdsl.population.moments import PROBABILITIES, Figure
 from mechdsl.population.rows import Rows
 from mechdsl.population.task import Task
 
-__all__ = ["RowTable", "figure_table", "frame", "write_table"]
+__all__ = ["RowTable", "figure_table", "frame", "row_table", "write_table"]
 
 Table = dict[str, list[Any]]
 
@@ -123,16 +123,7 @@ class RowTable:
         if self._held is not None:
             self._held.append(rows)
         else:
-            self._writer.add(self._lines(rows, tuple(rows.columns)))
-
-    def _lines(self, rows: Rows, names: tuple[str, ...]) -> dict[str, Any]:
-        columns = {n: rows.columns.get(n, np.full(rows.count, np.nan)) for n in names}
-        table: dict[str, Any] = {n: columns[n].astype(np.int64) for n in _WHOLE}
-        regimes = np.array(self._task.regimes)[columns["regime"].astype(np.intp)]
-        table = {"regime": regimes.tolist(), **table}
-        labels = {a.address: a for a in self._task.axes if a.takes}
-        shown = {n: [labels[n].stated(x) for x in v] if n in labels else v for n, v in columns.items()}
-        return table | {n: v for n, v in shown.items() if n not in table}
+            self._writer.add(_lines(self._task, rows, tuple(rows.columns)))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
@@ -140,8 +131,25 @@ class RowTable:
         held = self._held or []
         names = tuple(dict.fromkeys(n for rows in held for n in rows.columns))
         for rows in held:
-            self._writer.add(self._lines(rows, names))
+            self._writer.add(_lines(self._task, rows, names))
         self._writer.close()
+
+
+def row_table(task: Task, parts: Sequence[Rows]) -> Table:
+    """Every row of a study in one table."""
+    names = tuple(dict.fromkeys(n for rows in parts for n in rows.columns))
+    tables = [_lines(task, rows, names) for rows in parts]
+    return {n: [v for table in tables for v in table[n]] for n in (tables[0] if tables else ())}
+
+
+def _lines(task: Task, rows: Rows, names: tuple[str, ...]) -> dict[str, Any]:
+    """The rows of a part as lines, regimes and labels by name."""
+    columns = {n: rows.columns.get(n, np.full(rows.count, np.nan)) for n in names}
+    regimes = np.array(task.regimes)[columns["regime"].astype(np.intp)]
+    table: dict[str, Any] = {"regime": regimes.tolist(), **{n: columns[n].astype(np.int64) for n in _WHOLE}}
+    labels = {a.address: a for a in task.axes if a.takes}
+    shown = {n: [labels[n].stated(x) for x in v] if n in labels else v for n, v in columns.items()}
+    return table | {n: v for n, v in shown.items() if n not in table}
 
 
 def figure_table(found: Findings) -> Table:

@@ -29,7 +29,7 @@ from mechdsl.population.task import Point, Task
 from mechdsl.program import Optimum, Program
 from mechdsl.structure import Match, Structure, installed, match
 
-__all__ = ["Workshop", "workshop"]
+__all__ = ["Workshop", "loose_params", "workshop"]
 
 
 @dataclass(slots=True, eq=False)
@@ -147,12 +147,12 @@ def workshop(task: Task) -> Workshop:
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
     file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
     registry = installed([Path(name) for name in task.plugins])
-    made = Workshop(task, file, source, _loose(file), {}, registry.distributions.families)
+    made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families)
     model = made.model(task.point(0))
     return replace(made, structures={name: match(model.markets[name], registry) for name in task.regimes})
 
 
-def _loose(file: tree.File) -> frozenset[str]:
+def loose_params(file: tree.File) -> frozenset[str]:
     """Params that nothing rests on but formulas: not values, sets, laws, bounds, reports or other params."""
     params = {s.target.name: s for s in _inside(file) if isinstance(s, tree.ParamStatement)}
     lets = {s.target.name: s for s in _inside(file) if isinstance(s, tree.LetStatement)}

@@ -49,6 +49,7 @@ from mechdsl.theory.intermediary import (
     tariff_outcome,
     tariff_steps,
 )
+from mechdsl.theory.moving_payments import OutcomeRates, direct_rates
 from mechdsl.theory.payments import envelope_payments
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
 from mechdsl.theory.precision import informed, precision_steps
@@ -65,6 +66,7 @@ from mechdsl.theory.procurement import (
     payment_steps,
 )
 from mechdsl.theory.sampling import batch_of, direct_sample, sampled_one_by_one
+from mechdsl.theory.sensitivity import Directions
 from mechdsl.theory.supply import best_response_step, supply
 from mechdsl.theory.tariff_claims import LINEAR_PRICE_CLAIMS, TARIFF_CLAIMS
 from mechdsl.theory.union import (
@@ -88,6 +90,8 @@ __all__ = [
     "POSTED_PRICE_CLAIMS",
     "PRESIGNED_WORDS",
     "TARIFF_CLAIMS",
+    "Directions",
+    "OutcomeRates",
     "bargaining_check",
     "batch_of",
     "best_offer",
@@ -108,6 +112,7 @@ __all__ = [
     "direct_expected",
     "direct_misfit",
     "direct_outcome",
+    "direct_rates",
     "direct_sample",
     "effort_outcome",
     "effort_program",

@@ -21,6 +21,7 @@ __all__ = ["Curve", "curve"]
 
 _ORDERS = (8, 16, 32)
 _DEPTH = 14
+_LEVEL = 1e-2  # of the tolerance: where margins change but the function does not, as at the ties of a linear market
 _SLIVER = 1e-6  # of the whole, within which kinks are enclosed
 
 
@@ -71,7 +72,8 @@ def curve(
     """The function on `[lower, upper]` as a `Curve`.
 
     Args:
-        function: continuous but for finitely many jumps; may be asked again at the same place.
+        function: falling or rising throughout, continuous but for finitely many jumps; may be asked again at the same
+            place.
         margins: numbers >= 0; the function is smooth where none of them becomes 0 or ceases to be 0.
         lower: left end.
         upper: right end.
@@ -146,8 +148,12 @@ class _Traced:
         return [
             self.enclosed(left, right)
             for (left, here), (right, there) in itertools.pairwise(zip(places, patterns, strict=True))
-            if not np.array_equal(here, there)
+            if not (np.array_equal(here, there) or self.level(left, right))
         ]
+
+    def level(self, left: float, right: float) -> bool:
+        """Whether a function that falls or rises throughout changes too little in between to matter, kinks or not."""
+        return abs(self.function(right) - self.function(left)) * (right - left) <= _LEVEL * self.tolerance
 
     def enclosed(self, left: float, right: float) -> tuple[float, float]:
         """The change nearest to `left`: where vanishing margins are extrapolated to 0 from either side, or halfway."""

@@ -14,7 +14,7 @@ import numpy as np
 from mechdsl.accounting import settle, stated_values
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity, derivative, precision_of, quantities
-from mechdsl.market import Choice, Layer, Market
+from mechdsl.market import Choice, Layer
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Check, Outcome
 from mechdsl.program import Optimum
@@ -48,7 +48,7 @@ def response_check(mechanism: Mechanism, report: Report, outcome: Outcome, layer
         return np.asarray(per_unit * e - evaluate(provider.cost, {**values, choice.quantity: e}, provider.letters))
 
     chosen = np.asarray(outcome.allocation[str(choice.quantity.name)])
-    best, where = _maxima(utility, *_bounds(market, choice, values), chosen)
+    best, where = _maxima(utility, *_bounds(choice, values), chosen)
     gain = best - utility(chosen)
     place = tuple(int(j) for j in np.unravel_index(int(np.argmax(gain)), np.shape(gain)))
     detail = (
@@ -95,7 +95,7 @@ def leader_check(mechanism: Mechanism, report: Report, outcome: Outcome, goal: S
             return found
 
         chosen = np.asarray(outcome.allocation[str(choice.quantity.name)])
-        best, _ = _maxima(bound, *_bounds(market, choice, values), chosen)
+        best, _ = _maxima(bound, *_bounds(choice, values), chosen)
         gap += float(np.sum(best - bound(chosen)))
     attained = float(evaluate(goal.objective, values))
     yield Check(
@@ -121,7 +121,7 @@ def demand_check(mechanism: Mechanism, report: Report, outcome: Outcome, prices:
         for one, residual in zip(learning(market).told, residuals(market, values), strict=True):
             slope = evaluate(derivative(one.noise, entry), values, one.letters)
             marginal = marginal + worth * np.reshape(slope * residual**2, (*marginal.shape, -1)).sum(axis=-1)
-    upper = _bounds(market, choice, values)[1]
+    upper = _bounds(choice, values)[1]
     gap = np.where(efforts >= upper, np.maximum(prices - marginal, 0), np.abs(marginal - prices))
     worst = float(np.max(gap / (np.abs(prices) + np.abs(marginal) + 1e-12), initial=0.0))
     return Check(
@@ -177,7 +177,7 @@ def bargaining_check(mechanism: Mechanism, report: Report, outcome: Outcome) -> 
     size = np.repeat([1e-4, 1e-2, 0.1, 1.0], _BARGAINS // 4).reshape((-1,) + (1,) * chosen.ndim)
     efforts = chosen * np.exp(size * rng.standard_normal((_BARGAINS, *chosen.shape)))
     efforts[::4] = chosen  # the efficient efforts, split otherwise
-    lower, upper = _bounds(market, choice, stated_values(market, report, outcome.allocation))
+    lower, upper = _bounds(choice, stated_values(market, report, outcome.allocation))
     efforts = np.clip(efforts, lower, upper)
     values = stated_values(market, report, {name: efforts})
     whole = evaluate(chain.buyer.value - chain.buyer.cost - chain.middle.cost, values) - evaluate(
@@ -228,15 +228,10 @@ def _maxima(function: Callable[[Array], Array], lower: Array, upper: Array, near
 
     def negative(x: Array, at: Array) -> Array:
         """`-f` of some entries: the others stand still."""
-        full = np.array(near, dtype=np.float64).ravel()
-        found = np.empty(np.shape(x))
-        rows = np.reshape(x, (len(at), -1)) if np.ndim(x) == np.ndim(at) == 1 else None
-        assert rows is not None
-        for column in range(rows.shape[1]):
-            full[at.astype(int)] = rows[:, column]
-            with np.errstate(all="ignore"):
-                found = -np.asarray(function(full.reshape(shape))).ravel()[at.astype(int)]
-        return found
+        full, entries = np.array(near, dtype=np.float64).ravel(), at.astype(int)
+        full[entries] = x
+        with np.errstate(all="ignore"):
+            return np.asarray(-np.asarray(function(full.reshape(shape))).ravel()[entries])
 
     low, high = (np.array(np.broadcast_to(end, shape), dtype=np.float64).ravel() for end in (lower, upper))
     places = np.arange(size, dtype=np.float64)
@@ -265,8 +260,7 @@ def _maxima(function: Callable[[Array], Array], lower: Array, upper: Array, near
     return best.reshape(shape), best_x.reshape(shape)
 
 
-def _bounds(market: Market, choice: Choice, values: dict[Quantity, Array]) -> tuple[Array, Array]:
-    del market
+def _bounds(choice: Choice, values: dict[Quantity, Array]) -> tuple[Array, Array]:
     letters = choice.declaration.letters
     return evaluate(choice.lower, values, letters), evaluate(choice.upper, values, letters)
 
