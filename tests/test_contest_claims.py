@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from test_contest import NONE, by_shares, text
+from test_contest import FILE, NONE, by_shares, text
 
 from mechdsl import pipeline
+from mechdsl.cli import main
 from mechdsl.structure import Finding, installed
 from mechdsl.theory.contest_claims import CONTEST_CLAIMS
 
@@ -70,3 +72,13 @@ def test_what_has_no_condition_is_decided_in_numbers(name: str) -> None:
     assert found.met is None
     assert found.holds is True
     assert found.detail
+
+
+def test_the_command_tells_them_with_their_conditions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", str(FILE), "--claims", "paper", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    claims = {c["name"]: c for c in told["claims"]}
+    assert claims.keys() == {c.name for c in CONTEST_CLAIMS}
+    assert claims["total_creation"]["holds"] is True
+    assert claims["total_creation"]["condition"].endswith("it is met here.")
+    assert told["regimes"]["exclusive"]["welfare"]["mean"] == pytest.approx(-52.9769109, abs=1e-6)

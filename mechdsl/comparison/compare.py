@@ -20,9 +20,9 @@ from mechdsl.expected import ZERO, Expected, Linear
 from mechdsl.formula import IndexSet
 from mechdsl.market import Market
 from mechdsl.mechanism import Mechanism
-from mechdsl.pipeline import mechanism, unhandled
+from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.program import optima
-from mechdsl.structure import Registry, contract_chain, match
+from mechdsl.structure import Claim, Finding, Registry, contract_chain, match
 from mechdsl.theory import sampled_expected
 from mechdsl.theory.substitution import Substitution, substitution
 
@@ -249,7 +249,24 @@ def _verdicts(
     if published and ready:
         roles: Cast = cast_of({name: one.ready for name, one in ready.items()})
         verdicts += [p.judge(roles, operands, found, tolerance, why.of) for p in PUBLISHED if p.speaks_of(roles)]
+        verdicts += _decided([one.ready for one in ready.values()])
     return tuple(v.because(why.of) if v.holds is False else v for v in verdicts)
+
+
+def _decided(ready: Sequence[Mechanism]) -> list[Verdict]:
+    """What the structures claim of themselves, each decided at the reports of all regimes together."""
+    claims = {c.name: c for one in ready for c in one.structure.claims if c.decide is not None}
+    if not claims:
+        return []
+    runs = {m.market.regime: (m, m.structure.recover(m, stated_report(m.market))) for m in ready}
+    return [_verdict(claim, claim.decide(runs)) for claim in claims.values() if claim.decide is not None]
+
+
+def _verdict(claim: Claim, finding: Finding) -> Verdict:
+    met = {True: "it is met here", False: "it is not met here", None: "whether it is met here was not decided"}
+    known = f"Guaranteed: {claim.condition}; {met[finding.met]}."
+    condition = known if claim.condition else "No condition is known that guarantees it."
+    return Verdict(claim.name, claim.text, finding.holds, "bounds", condition, finding.detail, False, claim.source)
 
 
 class _Why:

@@ -297,7 +297,7 @@ CONTEST_CLAIMS = (
         "one equilibrium and no share above 1/2 [ours: then g' + x g'' <= 0]",
         _entry,
     ),
-    _claim("genai_efficiency", "a more efficient GenAI lowers total creation", "none known", _efficiency),
+    _claim("genai_efficiency", "a more efficient GenAI lowers total creation", "", _efficiency),
     _claim(
         "total_creation",
         "C/(2 alpha + 2) < s^(gamma + rho - 1) / (mu ||1/c||) < C with C = 1/rho",
@@ -313,7 +313,7 @@ CONTEST_CLAIMS = (
     _claim(
         "costliest_adopt",
         "in some equilibrium those who use GenAI are those with the highest costs",
-        "none known",
+        "",
         _threshold,
     ),
     _claim("adoption_share", "a more efficient GenAI raises the share of its users", "large n and mu", _share),
