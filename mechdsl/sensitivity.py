@@ -72,22 +72,25 @@ def sensitivity(run: Run, remade: Remade) -> Sensitivity | None:
     entries = _entries(market)
     report = pipeline.stated_report(market)
     alone = loose_params(remade([]).file)
+    # Randomised payments are averages over draws: their rates are those of the draws, not of the envelope formula.
+    drawn = any(c.arguments.get("payment") == "randomized" for c in market.contracts)
+    rates = None if drawn else mechanism.structure.rates
     sides = {}
     for entry in entries:
-        if mechanism.structure.rates is None or entry.quantity.name not in alone:
-            sides[entry] = _sides(entry, market, remade, WIDE if mechanism.structure.rates is None else STEP)
+        if rates is None or entry.quantity.name not in alone:
+            sides[entry] = _sides(entry, market, remade, WIDE if rates is None else STEP)
     entries = [e for e in entries if sides.get(e, ()) is not None]
     if not entries:
         return None
     addresses = tuple(e.address for e in entries)
-    if mechanism.structure.rates is None:
+    if rates is None:
         return _solved_again(mechanism, outcome, report, addresses, [sides[e] for e in entries])
     known = [sides.get(e) for e in entries]
     directions = Directions(
         len(entries), _data_rates(entries, known, market), lambda r: _open_rates(mechanism, known, r),
         _top_rates(market, known),
     )  # fmt: skip
-    found = mechanism.structure.rates(mechanism, report, directions)
+    found = rates(mechanism, report, directions)
     columns = {n: dict(getattr(found, n)) for n in ("allocation", "payments", "utilities", "shadow_price")}
     figures = {"objective": found.objective, "revenue": found.revenue, "welfare": found.welfare}
     columns |= {n: {"": r} for n, r in figures.items() if r is not None}
