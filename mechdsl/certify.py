@@ -24,7 +24,7 @@ __all__ = ["bookkeeping", "certify", "feasibility", "optimality"]
 
 FEASIBILITY_TOLERANCE = 1e-8
 STATIONARITY_TOLERANCE = 1e-6
-_BESIDE = ((1e-7, np.inf), (1e-5, 1e-4), (1e-4, 1e-5))  # how far beside a decision a kink counts, for what violation
+_BESIDE = 1e-7  # relative distance at which a kink beside a decision is the decision's own
 GAP_TOLERANCE = 1e-8
 MONEY_TOLERANCE = 1e-9
 NOTHING = 1e-14  # share of the objective that is less than any digit of it
@@ -157,14 +157,11 @@ def _at_kinks(
 ) -> Array:
     """`relative`, and where a formula may have a kink: by how much the slope points down on either side of it.
 
-    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after. A kink
-    where one side is level is hard to hit, so that it may be missed by a little if hardly anything is lost.
+    At the kink of a convex function no derivative is 0; what counts is that it falls before and rises after.
     """
     x, found = np.asarray(values[variable.quantity], dtype=np.float64), np.array(relative)
     for place in zip(*np.nonzero(~(relative <= STATIONARITY_TOLERANCE)), strict=True) if x.ndim else [()]:
-        for distance, most in _BESIDE:
-            if relative[place] <= most:
-                found[place] = min(float(found[place]), _descent(variable, slopes, values, letters, place, distance))
+        found[place] = min(float(found[place]), _descent(variable, slopes, values, letters, place))
     return found
 
 
@@ -174,14 +171,13 @@ def _descent(
     values: Mapping[Quantity, Array],
     letters: tuple[Letter, ...],
     place: tuple[int, ...],
-    distance: float,
 ) -> float:
     """How steeply the programme falls away from one decision, on the worse side of it, a little beside it."""
     x = np.asarray(values[variable.quantity], dtype=np.float64)
     sides = []
     for way in (1.0, -1.0):
         beside = np.array(x)
-        beside[place] += way * (distance * abs(float(x[place])) + 1e-12)
+        beside[place] += way * (_BESIDE * abs(float(x[place])) + 1e-12)
         net = _balance(slopes, {**values, variable.quantity: beside}, letters)
         sides.append(float(_one_sided(variable, net, beside, values, way)[place]))
     return max(sides)

@@ -251,3 +251,12 @@ def test_a_cost_without_closed_inverse_where_output_is_fixed() -> None:
     found = outcome(text.format(cost="exp(x) + x - 1", goal="revenue", report=0.6))
     assert found.payments["seller"] == pytest.approx(1.2 * math.e, rel=1e-9)
     assert brentq(lambda x: x + math.sqrt(x) - 2, 0, 2) == pytest.approx(float(found.allocation["x"]), rel=1e-9)
+
+
+def test_an_optimum_at_a_kink_that_is_level_on_one_side() -> None:
+    # 3 / (1 + x) = 2 at the kink x = 1/2, beyond which a unit costs 2 c: at c = 1 either side would do as well to first
+    # order. At dearer reports output stays there, so the rent is (1.2 - 1) / 2.
+    text = ELASTIC.format(cost="if(x < 0.5, x, 2 * x - 0.5)", goal="welfare", report=1)
+    found = outcome(text)
+    assert found.allocation["x"] == pytest.approx(0.5, rel=1e-9)
+    assert found.payments["seller"] == pytest.approx(0.6, rel=1e-9)

@@ -39,6 +39,7 @@ CERTIFIED = 1e-9  # residuals at which a point is taken without looking further
 SOUND = 1e-6  # residuals up to which a point is called optimal
 FEW = 10  # columns up to which refining the natural point is tried first: it costs less than Ipopt's start alone
 WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
+BESIDE = 1e-3  # of a bound, up to which a decision may belong at it
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
 FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
 TINY_OUTPUTS = "Outputs that hardly count are rounded up: they cost less than any digit shown."
@@ -188,9 +189,11 @@ class Search:
         stopped = self.stopped(scales, first, {"tol": FINE})
         guess = self.from_ipopt(stopped, scales)
         raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
-        for candidate in self.settled(guess, STEPS, "Ipopt, refined"):
-            if self.agrees(candidate, raw):
-                yield candidate
+        guesses = (guess,) if self.form.smooth else (guess, self.at_the_kinks(guess))
+        for one in guesses:
+            for candidate in self.settled(one, STEPS, "Ipopt, refined"):
+                if self.agrees(candidate, raw):
+                    yield candidate
         if raw.worst > CERTIFIED and self.convex and self.form.smooth:
             yield from self.doing_nothing()
         yield raw
@@ -220,6 +223,22 @@ class Search:
         found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
         if found.error < SOUND:
             yield self.judged(found, None, Status.OPTIMAL, method)
+
+    def at_the_kinks(self, guess: Guess) -> Guess:
+        """The guess with what is nearly at a bound put there.
+
+        At a kink one side of which is level a bound holds without a price: Ipopt ends beside it, by the root of its
+        tolerance. Whether the point is the optimum is judged like any other.
+        """
+        numbers, conditions = self.numbers, self.machine.conditions
+        near = guess.free & (guess.x - numbers.lower < BESIDE * np.maximum(1.0, np.abs(guess.x)))
+        free = guess.free & ~near
+        # A row of held columns alone says what their bounds say: with both, their prices could not be told apart.
+        loose = np.zeros(self.form.m + 1, dtype=bool)
+        loose[conditions.rows[free[conditions.columns]]] = True
+        x = np.where(near, numbers.lower, guess.x)
+        active = guess.active & loose[1:]
+        return replace(guess, x=x, free=free, active=active, multipliers=np.where(active, guess.multipliers, 0.0))
 
     def started(self, first: Array) -> Array:
         """`first`, or a point at which the formulas have values, if there they have none."""

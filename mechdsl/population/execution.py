@@ -105,7 +105,7 @@ def _in_processes(task: Task, parts: Sequence[Part], jobs: int, store: Store) ->
     others = active_children()
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_attend)
     try:
-        yield from _ordered(parts, 3 * jobs, lambda part: pool.submit(computed, task, part), _first_done, store)
+        yield from _ordered(parts, 3 * jobs, lambda part: _submitted(pool, task, part), _first_done, store)
     except BaseException:  # what they are at is of no use any more; it would only be waited for
         for child in active_children():
             if child not in others:
@@ -113,6 +113,26 @@ def _in_processes(task: Task, parts: Sequence[Part], jobs: int, store: Store) ->
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submitted(pool: ProcessPoolExecutor, task: Task, part: Part) -> Future[Rows]:
+    """A part handed over; a Ctrl-C waits until the process that this may start is one that can be ended.
+
+    Between its start and its first message a process belongs to nobody: it would end with a traceback of its own. It
+    inherits that Ctrl-C is blocked.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which Ctrl-C does not reach
+        return pool.submit(computed, task, part)
+    caught: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(computed, task, part)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if caught:  # by another thread of this process
+            signal.raise_signal(signal.SIGINT)
 
 
 def _attend() -> None:
