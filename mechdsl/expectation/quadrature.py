@@ -74,14 +74,14 @@ class _Box:
 
     def __init__(self, integrand: Integrand) -> None:
         self.integrand = integrand
-        self.axes = tuple(Axis(integrand.laws[j]) for j in integrand.open)
+        self.axes = tuple(Axis.of(integrand.laws[j]) for j in integrand.open)
         self.asked = 0
         self.effort = 0
 
     def values(self, v: Array) -> tuple[Array, Array]:
         """Integrands over `v`, weights of their measures included, and their errors."""
-        values, errors, _ = self._at(v)
         types = self._types(v)
+        values, errors, _ = self._at(types)
         weights = [axis.weights(types[:, j]) for j, axis in enumerate(self.axes)]
         by_law = np.prod([w[0] for w in weights], axis=0)
         factors = np.empty_like(values)
@@ -97,15 +97,15 @@ class _Box:
 
     def labels(self, v: Array) -> list[Hashable]:
         """What binds, as bytes."""
-        pattern = self._at(v)[2]
+        pattern = self._at(self._types(v))[2]
         return [row.tobytes() for row in np.packbits(pattern, axis=1)]
 
     def _types(self, v: Array) -> Array:
         return np.column_stack([axis.points(v[:, j]) for j, axis in enumerate(self.axes)])
 
-    def _at(self, v: Array) -> tuple[Array, Array, Mask]:
-        self.asked += len(v)
-        parts = [self.integrand.at(self._types(v[j : j + _CHUNK])) for j in range(0, len(v), _CHUNK)]
+    def _at(self, types: Array) -> tuple[Array, Array, Mask]:
+        self.asked += len(types)
+        parts = [self.integrand.at(types[j : j + _CHUNK]) for j in range(0, len(types), _CHUNK)]
         values, errors, patterns, effort = zip(*parts, strict=True)
         self.effort += sum(effort)
         if self.effort > MOST:
