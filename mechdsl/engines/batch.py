@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
 from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
+from mechdsl.engines.cells import Cells, Vertices
 from mechdsl.engines.optimum import Compiled, compile_optimum
 from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
@@ -32,6 +33,7 @@ CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
 _BLOCK_MOST = 4096
+_ALONE, _EACH = 16, 50  # solves alone that a linear programme's cells are learnt from: some, and one for so many
 _ROUNDS = 12  # of starts solved alone, where none is known beforehand
 
 Mask = npt.NDArray[np.bool_]
@@ -108,8 +110,10 @@ class Batch:
             result.one_by_one(given, np.arange(count))
             return result.solution(count, "no batch")
         workers = threads or _cores()
+        ready.remembered(given, count, result)
+        left = np.flatnonzero(~(result.certified | result.asked))
         if ready.monotone(given):
-            ready.run(given, np.arange(count), related, None, result, workers)
+            ready.run(given, left, related, None, result, workers)
         else:
             ready.spread(given, count, result, workers)
         lost = np.flatnonzero(~(result.certified | result.asked))
@@ -174,6 +178,21 @@ class _Result:
         worst = max(found.residuals[name] for name in self.residuals)
         self.certified[n] = worst <= SOUND or max(self.gap[n], found.residuals["feasibility"]) <= SOUND
 
+    def judged(self, block: Places, judged: _Judged, good: Mask) -> None:
+        """Take those of a block that are good and whose residuals, and gaps where there are any, are small."""
+        verdict = judged.verdict
+        good = good & ~(judged.gap > CERTIFIED)
+        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
+            good &= figures <= CERTIFIED  # NaN fails
+        for kept, new in ((self.values, judged.point), (self.multipliers, judged.prices)):
+            for name, value in new.items():
+                kept[name][block[good]] = value[good]
+        for name in self.residuals:
+            self.residuals[name][block[good]] = getattr(verdict, name)[good]
+        self.objective[block[good]] = verdict.objective[good]
+        self.gap[block[good]] = judged.gap[good]
+        self.certified[block] = good
+
     def solution(self, fallbacks: int, method: str) -> BatchSolution:
         if fallbacks:
             method += f", {fallbacks} one at a time"
@@ -202,6 +221,8 @@ class _Ready:
         self.code = Loaded(laid.layout, laid.numbers, laid.open_at, library)
         self.residuals = Residuals(machine.program, draws=True)
         self.machine = machine
+        self.cells: Cells | None = None
+        self.looked = False
         terms = len(laid.numbers)
         self.size = int(min(max(_BLOCK_ENTRIES // max(1, terms), 16), _BLOCK_MOST))
 
@@ -228,6 +249,50 @@ class _Ready:
         with ThreadPoolExecutor(min(workers, len(blocks))) as pool:
             for _ in pool.map(lambda block: self.solve(parameters, block, related, start, result), blocks):
                 pass
+
+    def remembered(self, parameters: Mapping[Quantity, Array], count: int, result: _Result) -> None:
+        """A linear programme: vertices whose cells hold these costs, and a few solved alone where none does."""
+        if not self.looked and count:
+            self.looked = True
+            self.cells = Cells.of(self.form, self.form.at({q: table[0] for q, table in parameters.items()}))
+        cells = self.cells
+        if cells is None:
+            return
+        costs = self._costs(parameters, count)
+        left = np.arange(count)
+        for _ in range(_ALONE + count // _EACH):
+            self._take(parameters, left, cells.at(costs[left]), result)
+            left = np.flatnonzero(~(result.certified | result.asked))
+            if not len(left):
+                return
+            seed = left[len(left) // 2]
+            result.one_by_one(parameters, np.array([seed]))
+            if not result.certified[seed]:
+                return
+            at = {name: value[seed] for name, value in result.values.items()}
+            prices = {name: value[seed] for name, value in result.multipliers.items()}
+            cells.learn(self.form.columns(at), self.form.rows(prices), costs[seed])
+            left = left[left != seed]
+
+    def _costs(self, parameters: Mapping[Quantity, Array], count: int) -> Array:
+        """(N, columns) of the minimised objective: its slopes."""
+        nowhere = np.zeros((count, self.form.n))
+        with np.errstate(all="ignore"):
+            verdict = judged_together(
+                self.residuals, parameters, self._by_variable(nowhere),
+                self._by_constraint(np.zeros((count, self.form.m))), self._bounds(parameters, count),
+            )  # fmt: skip
+        costs = np.zeros((count, self.form.n))
+        for b in self.form.blocks:
+            costs[:, b.start : b.start + b.size] = verdict.reduced[b.variable.name].reshape(-1, b.size)
+        return costs
+
+    def _take(self, parameters: Mapping[Quantity, Array], which: Places, found: Vertices, result: _Result) -> None:
+        places = which[found.known]
+        if len(places):
+            given = {q: table[places] for q, table in parameters.items()}
+            judged = self.judged(given, *(t[found.known] for t in (found.x, found.multipliers, found.low, found.high)))
+            result.judged(places, judged, np.ones(len(places), dtype=bool))
 
     def spread(self, parameters: Mapping[Quantity, Array], count: int, result: _Result, workers: int) -> None:
         """Where no start is known beforehand: from one solved alone to its neighbours, and again where that fails."""
@@ -256,19 +321,9 @@ class _Ready:
         opened = self.laid.opened(given, len(block))
         x, multipliers, low, high, status = self.code.solve(opened, related, start)
         judged = self.judged(given, x, multipliers, low, high)
-        verdict = judged.verdict
         good = (status == 0) & np.isfinite(opened).all(axis=1)
         good &= judged.gap <= CERTIFIED if start is None else ~(judged.gap > CERTIFIED)
-        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
-            good &= figures <= CERTIFIED  # NaN fails
-        for kept, new in ((result.values, judged.point), (result.multipliers, judged.prices)):
-            for name, value in new.items():
-                kept[name][block[good]] = value[good]
-        for name in result.residuals:
-            result.residuals[name][block[good]] = getattr(verdict, name)[good]
-        result.objective[block[good]] = verdict.objective[good]
-        result.gap[block[good]] = judged.gap[good]
-        result.certified[block] = good
+        result.judged(block, judged, good)
 
     def judged(self, given: Mapping[Quantity, Array], x: Array, multipliers: Array, low: Array, high: Array) -> _Judged:
         """Points with their residuals and duality gaps (`gap.duality_gap`).
