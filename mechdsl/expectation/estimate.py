@@ -21,7 +21,7 @@ from mechdsl.market import Market
 
 __all__ = ["Estimate", "Estimates", "Figure", "Range", "estimates"]
 
-FEW = 2  # open types up to which quadrature is used
+FEW = 3  # open types up to which quadrature is used
 BUDGET = 2**17  # effort of quasi-Monte Carlo
 LEVEL = 0.999  # of the confidence interval that its error is
 

@@ -172,8 +172,11 @@ def _places(cuts: Sequence[float]) -> Array:
 def _gaps(brackets: list[_Bracket], count: int, cuts: Sequence[float]) -> tuple[Whole, Array, Array]:
     """The smooth pieces between brackets and cuts: line, left end, right end."""
     found = []
+    changes: dict[int, list[tuple[float, float]]] = {one: [(c, c) for c in cuts] for one in range(count)}
+    for b in brackets:
+        changes[b.line].append((b.left, b.right))
     for one in range(count):
-        stops = sorted([(b.left, b.right) for b in brackets if b.line == one] + [(c, c) for c in cuts])
+        stops = sorted(changes[one])
         at = 0.0
         for left, right in (*stops, (1.0, 1.0)):
             if left > at:
