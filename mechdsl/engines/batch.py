@@ -33,7 +33,7 @@ CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
 _BLOCK_MOST = 4096
-_ALONE, _EACH = 16, 50  # solves alone that a linear programme's cells are learnt from: some, and one for so many
+_ALONE, _EACH = 32, 50  # answers a call that a linear programme's cells are learnt from: some, and one for so many
 _ROUNDS = 12  # of starts solved alone, where none is known beforehand
 
 Mask = npt.NDArray[np.bool_]
@@ -110,12 +110,14 @@ class Batch:
             result.one_by_one(given, np.arange(count))
             return result.solution(count, "no batch")
         workers = threads or _cores()
-        ready.remembered(given, count, result)
-        left = np.flatnonzero(~(result.certified | result.asked))
+        costs = ready.take_known(given, count, result)
+        left = np.flatnonzero(~result.certified)
         if ready.monotone(given):
             ready.run(given, left, related, None, result, workers)
         else:
             ready.spread(given, count, result, workers)
+        if costs is not None:
+            ready.learn(given, costs, left, result)
         lost = np.flatnonzero(~(result.certified | result.asked))
         result.one_by_one(given, lost)
         return result.solution(int(result.asked.sum()), "in one batch")
@@ -250,29 +252,43 @@ class _Ready:
             for _ in pool.map(lambda block: self.solve(parameters, block, related, start, result), blocks):
                 pass
 
-    def remembered(self, parameters: Mapping[Quantity, Array], count: int, result: _Result) -> None:
-        """A linear programme: vertices whose cells hold these costs, and a few solved alone where none does."""
+    def take_known(self, parameters: Mapping[Quantity, Array], count: int, result: _Result) -> Array | None:
+        """A linear programme's vertices where a known cell holds the costs, and all costs (N, columns); else None."""
         if not self.looked and count:
             self.looked = True
             self.cells = Cells.of(self.form, self.form.at({q: table[0] for q, table in parameters.items()}))
-        cells = self.cells
-        if cells is None:
-            return
+        if self.cells is None:
+            return None
         costs = self._costs(parameters, count)
-        left = np.arange(count)
-        for _ in range(_ALONE + count // _EACH):
-            self._take(parameters, left, cells.at(costs[left]), result)
+        self._take(parameters, np.arange(count), self.cells.at(costs), result)
+        return costs
+
+    def learn(self, parameters: Mapping[Quantity, Array], costs: Array, fresh: Places, result: _Result) -> None:
+        """Cells from what was just found, then from a few solved alone, until they hold what is left."""
+        cells = self.cells
+        assert cells is not None
+        found = fresh[result.certified[fresh]]
+        if len(found):
+            shown = np.concatenate([table[found].reshape(len(found), -1) for table in result.values.values()], axis=1)
+            _, first = np.unique(np.round(shown, 6), axis=0, return_index=True)
+            for place in found[first[:_ALONE]]:
+                self._learn(cells, costs, int(place), result)
+        for _ in range(_ALONE + len(costs) // _EACH):
             left = np.flatnonzero(~(result.certified | result.asked))
+            self._take(parameters, left, cells.at(costs[left]), result)
+            left = left[~result.certified[left]]
             if not len(left):
                 return
-            seed = left[len(left) // 2]
+            seed = int(left[len(left) // 2])
             result.one_by_one(parameters, np.array([seed]))
             if not result.certified[seed]:
                 return
-            at = {name: value[seed] for name, value in result.values.items()}
-            prices = {name: value[seed] for name, value in result.multipliers.items()}
-            cells.learn(self.form.columns(at), self.form.rows(prices), costs[seed])
-            left = left[left != seed]
+            self._learn(cells, costs, seed, result)
+
+    def _learn(self, cells: Cells, costs: Array, place: int, result: _Result) -> None:
+        at = {name: value[place] for name, value in result.values.items()}
+        prices = {name: value[place] for name, value in result.multipliers.items()}
+        cells.learn(self.form.columns(at), self.form.rows(prices), costs[place])
 
     def _costs(self, parameters: Mapping[Quantity, Array], count: int) -> Array:
         """(N, columns) of the minimised objective: its slopes."""

@@ -1,13 +1,12 @@
 """A linear programme at many costs: a vertex found once is the answer in a whole cell of them.
 
-Where only costs are open, every basis that was ever optimal says for which costs it is so again: those whose multipliers
-are not negative. Costs that no known cell holds are solved alone, and what is found there adds a cell. Answers are
-exact vertices, and are judged like any others.
+Where only costs are open, every basis that was ever optimal says for which costs it is so again: those whose
+multipliers are not negative. Costs that no known cell holds are solved in another way, and what is found there adds a
+cell. Answers are exact vertices, and are judged like any others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +123,9 @@ class Cells:
         """Add the cell of an optimum; whether it was a vertex and there was room.
 
         Args:
-            x: (n,); multipliers: (rows,); costs: (n,) minimised.
+            x: (n,) the optimum.
+            multipliers: (rows,) of the constraints there.
+            costs: (n,) minimised.
         """
         if len(self.cells) >= _MOST:
             return False
@@ -133,12 +134,12 @@ class Cells:
         if len(basis) < self.n:
             return False
         matrix = normals[basis]
-        vertex = np.linalg.solve(matrix, sides[basis])
+        vertex: Array = np.linalg.solve(matrix, sides[basis]).astype(np.float64)
         vertex = np.where(np.abs(vertex - self.lower) <= _FEASIBLE * (1 + np.abs(vertex)), self.lower, vertex)
         vertex = np.where(np.abs(vertex - self.upper) <= _FEASIBLE * (1 + np.abs(vertex)), self.upper, vertex)
         if not self._feasible(vertex):
             return False
-        cell = _Cell(vertex, np.linalg.inv(matrix), free[basis], rows[basis], signs[basis])
+        cell = _Cell(vertex, np.linalg.inv(matrix).astype(np.float64), free[basis], rows[basis], signs[basis])
         if not cell.holds(costs[None, :])[0][0]:
             return False
         self.cells.append(cell)
@@ -147,7 +148,7 @@ class Cells:
     def _active(
         self, x: Array, multipliers: Array, costs: Array
     ) -> tuple[Array, npt.NDArray[np.intp], Array, Mask, Array, Array]:
-        """What holds with equality: normals inwards, rows, orientations, whether equations, multipliers' worth, sides."""
+        """What holds with equality: normals inwards, rows, orientations, whether equations, worth, sides."""
         size = np.abs(self.body) @ np.abs(x) + np.abs(self.constant) + 1e-300
         slack = np.abs(self.body @ x + self.constant)
         at = np.flatnonzero((self.relation == 0) | (slack <= _ACTIVE * size))

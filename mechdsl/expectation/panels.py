@@ -141,7 +141,9 @@ def _brackets(
             break
         halvings = 3 if len(active) <= _FEW else 1
         parts = np.linspace(0.0, 1.0, 2**halvings + 1)[1:-1]
-        left, width = (np.array(ends)[:, None] for ends in ([b.left for b in active], [b.right - b.left for b in active]))
+        left, width = (
+            np.array(ends)[:, None] for ends in ([b.left for b in active], [b.right - b.left for b in active])
+        )
         points = left + width * parts
         met = labels(np.repeat([b.line for b in active], len(parts)), points.ravel())
         for j, bracket in enumerate(active):
