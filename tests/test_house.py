@@ -52,6 +52,7 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "dossier",
     "api",
     "commands",
     "cli",

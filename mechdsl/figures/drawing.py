@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from mechdsl.figures.style import INK, SETTINGS
 from mechdsl.population.findings import Findings
 from mechdsl.population.study import Plot
 
-__all__ = ["FORMATS", "draw", "save"]
+__all__ = ["FORMATS", "draw", "encoded", "save"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -53,21 +54,28 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
     return figure
 
 
+def encoded(figure: Any, kind: str) -> bytes:
+    """A figure as the bytes of a png, svg or pdf file; the same figure gives the same bytes."""
+    import matplotlib as mpl
+
+    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    written = BytesIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(written, format=kind, metadata=undated)
+    return written.getvalue()
+
+
 def save(figure: Any, path: Path) -> None:
     """A figure as a png, svg or pdf file; the same figure gives the same bytes.
 
     Raises:
         UsageError: it cannot be written, or the name has another ending.
     """
-    import matplotlib as mpl
-
     kind = path.suffix.lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"'{path}' is no figure: name a {', '.join('.' + f for f in FORMATS)} file")
-    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(SETTINGS):
-            figure.savefig(path, metadata=undated)
+        path.write_bytes(encoded(figure, kind))
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from None
