@@ -119,5 +119,7 @@ def _print(console: Console, table: Table) -> None:
     """The table, wider than the terminal where its numbers would not fit."""
     wide = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
     folds = any(column.header == "binding" for column in table.columns)  # which may be folded
-    fits = wide <= console.width or (folds and wide > _WIDE)
-    console.print(table, width=None if fits else wide, crop=False)
+    if wide > console.width and (wide <= _WIDE or not folds):
+        console = terminal.console()
+        console.width = wide
+    console.print(table)
