@@ -124,7 +124,7 @@ def test_the_command_shows_one_line_a_point(tmp_path: Path, capsys: pytest.Captu
     assert RATIO in file.read_text()
 
 
-# ------------------------------------------------------------------------------------------------------ seeds and traces
+# ----------------------------------------------------------------------------------------------------- seeds and traces
 
 
 def test_a_varied_seed_is_the_seed_of_solve_and_simulate(pair: MarketFile) -> None:
@@ -161,7 +161,7 @@ def test_a_trace_shows_every_draw() -> None:
         file.sweep("h in 1..2", ["revenue"], draws=3).plot("trace(revenue)")
 
 
-# ------------------------------------------------------------------------------------- sums of a let where its letter is
+# ------------------------------------------------------------------------------------ sums of a let where its letter is
 
 
 def test_a_sum_within_what_ranges_over_the_same_letter() -> None:
