@@ -1,4 +1,4 @@
-"""What experiments may say beyond one regime and one market: other regimes' quantities, seeds, every draw in its turn."""
+"""What experiments may say beyond one regime and one market: quantities of other regimes, seeds, every draw in turn."""
 
 from __future__ import annotations
 
