@@ -47,7 +47,8 @@ def _how(found: Findings) -> str:
     certified, rows = (sum(getattr(c, n) for c in found.cells) for n in ("certified", "rows"))
     said = ", ".join(p for p in parts if p)
     tail = f"; {fallbacks:,} solved one at a time" if fallbacks else ""
-    return f"{said}, seed {task.seed}: {certified:,} of {rows:,} outcomes certified{tail}"
+    seed = "" if task.varies_seed else f", seed {task.seed}"
+    return f"{said}{seed}: {certified:,} of {rows:,} outcomes certified{tail}"
 
 
 def _side_by_side(found: Findings) -> Summary:
@@ -65,8 +66,11 @@ def _points(found: Findings) -> Summary:
     asked = found.study.table or task.measures
     names = asked or [n for n in _SMALL if any(n in c.figures for c in found.cells)]
     binding = any(c.binding is not None for c in found.cells)
-    heads = (*(a.address for a in task.axes), "regime", *names, *(("binding",) if binding else ()))
-    cells: list[Cell | None] = list(found.cells)
+    paired = bool(names) and set(names) <= found.study.paired
+    binding = binding and not paired
+    beside = () if paired else ("regime",)
+    heads = (*(a.address for a in task.axes), *beside, *names, *(("binding",) if binding else ()))
+    cells: list[Cell | None] = [c for c in found.cells if not paired or c.regime == found.cells[0].regime]
     if len(cells) > _SHOWN:
         cells = [*cells[: _SHOWN // 2], None, *cells[-_SHOWN // 2 :]]
     rows: list[tuple[str, ...]] = []
@@ -74,7 +78,8 @@ def _points(found: Findings) -> Summary:
         if cell is None:
             rows.append(("...",))
             continue
-        shown = [*(a.text(v) for a, v in zip(task.axes, cell.values, strict=True)), cell.regime]
+        shown = [a.text(v) for a, v in zip(task.axes, cell.values, strict=True)]
+        shown += [] if paired else [cell.regime]
         shown += [figure_text(cell.figures[n]) if n in cell.figures else "" for n in names]
         rows.append((*shown, *((pattern_text(cell.binding),) if binding else ())))
     return Summary(_how(found), heads, tuple(rows), _remarks(found))
