@@ -9,7 +9,7 @@ from typing import Any
 
 from mechdsl.errors import UsageError
 from mechdsl.figures import charts
-from mechdsl.figures.labels import Labels
+from mechdsl.figures.labels import Labels, drawable
 from mechdsl.figures.style import INK, SETTINGS
 from mechdsl.population.findings import Findings
 from mechdsl.population.study import Plot
@@ -49,7 +49,7 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
         layout.set(w_pad=0.06, h_pad=0.06)
         caption = chart(figure, plot, found, words)
         width = figure.get_figwidth()
-        title = textwrap.fill(found.study.title, int(width * 11.5))
+        title = textwrap.fill(drawable(found.study.title), int(width * 11.5))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
         if caption:
             figure.supxlabel(textwrap.fill(caption, int(width * 16.5)), x=0.01, ha="left", fontsize=7, color="#555555")

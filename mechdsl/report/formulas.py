@@ -16,7 +16,7 @@ from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, qua
 from mechdsl.report.styles import LATEX, MATHML, TEXT, Style
 from mechdsl.theory.notation import Expectation, Others, Rule, Slope
 
-__all__ = ["display_latex", "display_mathml", "latex", "mathml", "text"]
+__all__ = ["display_latex", "display_mathml", "is_wide", "latex", "mathml", "text"]
 
 # How tightly a rendered piece holds together; what holds less tightly than its place asks for gets parentheses.
 _LOGIC, _RELATION, _SUM, _AGGREGATE, _PRODUCT, _POWER, _ATOM = range(7)
@@ -55,6 +55,11 @@ def display_mathml(expression: sp.Basic, width: int = 78) -> str:
         rows = [cell.format(('<mspace width="1.5em"/>' if n else "") + inner) for n, inner in enumerate(lines)]
         lines = [f'<mtable displaystyle="true">{"".join(rows)}</mtable>']
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{lines[0]}</math>'
+
+
+def is_wide(expression: sp.Basic, width: int = 78) -> bool:
+    """Whether a line of the display is wider than `width` characters all the same: one term that is too long."""
+    return any(_visible(piece) > width for piece in _broken(expression, LATEX, width))
 
 
 # The walk.

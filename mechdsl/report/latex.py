@@ -30,13 +30,16 @@ from mechdsl.report.document import (
     Table,
     Terms,
 )
-from mechdsl.report.formulas import display_latex, latex
+from mechdsl.report.formulas import display_latex, is_wide, latex
 from mechdsl.report.prose import latex_prose, latex_text
 
 __all__ = ["Written", "as_latex"]
 
 _HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 _WIDE = 84  # characters across a table
+_SHRINK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}"
+_RUN = 16  # letters of code after which a line may end
+_TYPED = '\\{}$&#%_^~"<>|'
 _SCALE = 0.62  # of a diagram's units, in points
 
 
@@ -52,10 +55,11 @@ def as_latex(document: Document, folder: str = "figures") -> Written:
     """The whole document; its figures lie in `folder`."""
     body = [*_blocks(document.lead, folder), *(t for s in document.sections for t in _section(s, 0, folder))]
     pictures = _pictures(document)
+    graphics = bool(pictures) or any(_SHRINK in text for text in body)
     lines = [
         r"\documentclass{article}",
         r"\usepackage{amsmath}",
-        *([r"\usepackage{graphicx}"] if pictures else []),
+        *([r"\usepackage{graphicx}"] if graphics else []),
         r"\addtolength{\textwidth}{8em}\addtolength{\oddsidemargin}{-4em}",
         r"\addtolength{\textheight}{8\baselineskip}\addtolength{\topmargin}{-4\baselineskip}",
         r"\sloppy",
@@ -104,18 +108,24 @@ def _block(block: Block, folder: str) -> list[str]:
             return [r"\begin{description}", *items, r"\end{description}"] if items else []
         case Display():
             label = [rf"\noindent {latex_prose(block.label)}:"] if block.label else []
-            return [*label, rf"\[ {display_latex(block.formula)} \]"]
+            return [*label, rf"\[ {_shrunk(display_latex(block.formula), wide=is_wide(block.formula))} \]"]
         case Table():
             return _tables(block)
         case Listing():
             return _listing(block)
         case Diagrams():
-            return [text for caption, drawn in block.each for text in _drawing(drawn, caption)]
+            each = [text for caption, drawn in block.each for text in _drawing(drawn, caption)]
+            return [r"\noindent", *each, r"\mbox{}\par"]
         case Picture():
             place = rf"\noindent\includegraphics[width=0.8\textwidth]{{{folder}/{block.name}.pdf}}\par"
             return [place, *([rf"\noindent {latex_text(block.caption)}\par"] if block.caption else [])]
         case Folded():
             return [rf"\medskip\noindent {_line(block.summary)}\par", *_blocks(block.blocks, folder)]
+
+
+def _shrunk(display: str, *, wide: bool) -> str:
+    """A display that may be wider than the page, though it was broken where it can be: scaled down to it, if it is."""
+    return rf"{_SHRINK}{{!}}{{$\displaystyle {display}$}}" if wide else display
 
 
 def _tables(table: Table) -> list[str]:
@@ -181,12 +191,16 @@ def _listing(listing: Listing) -> list[str]:
 
 
 def _token(kind: str, text: str, *, first: bool) -> str:
+    """Typewriter letters have no bold ones in LaTeX's own fonts: keywords stand as they are, comments slant."""
     bare = text.lstrip(" ") if first else text
     indent = rf"\hspace*{{{(len(text) - len(bare)) * 0.53:.2f}em}}" if len(bare) < len(text) else ""
-    spelt = r"\ ".join(latex_text(part) for part in bare.replace("\t", "  ").split(" "))
-    return indent + (
-        rf"\textbf{{{spelt}}}" if kind == "keyword" else rf"\textit{{{spelt}}}" if kind == "comment" else spelt
-    )
+    spelt = r"\ ".join("".join(map(_typed, part)) for part in bare.replace("\t", "  ").split(" "))
+    return indent + (rf"\textsl{{{spelt}}}" if kind == "comment" else spelt)
+
+
+def _typed(character: str) -> str:
+    """A character in typewriter letters, which have all of ASCII at its own places."""
+    return rf"{{\char{ord(character)}}}" if character in _TYPED else latex_text(character)
 
 
 def _drawing(drawn: Diagram, caption: Line) -> list[str]:
@@ -196,7 +210,8 @@ def _drawing(drawn: Diagram, caption: Line) -> list[str]:
         return f"({x:.1f},{drawn.height - y:.1f})"
 
     lines = [
-        r"\noindent\begin{minipage}[t]{\textwidth}\noindent " + _line(caption) + r"\par\smallskip",
+        rf"\begin{{minipage}}[t]{{{max(130.0, drawn.width * _SCALE):.0f}pt}}\raggedright "
+        rf"{_line(caption)}\par\smallskip",
         rf"{{\setlength{{\unitlength}}{{{_SCALE}pt}}\scriptsize\begin{{picture}}({drawn.width:.1f},{drawn.height:.1f})",
     ]
     for box in drawn.boxes:
@@ -210,7 +225,7 @@ def _drawing(drawn: Diagram, caption: Line) -> list[str]:
             stroke = "vector" if number == len(arrow.corners) else "line"
             lines += [rf"\put{at(x, y)}{{\{stroke}{way}{{{length:.1f}}}}}"] if length > 0.05 else []
         lines.append(rf"\put{at(*arrow.label_at)}{{\textit{{{latex_text(arrow.label)}}}}}")
-    return [*lines, r"\end{picture}}\end{minipage}\par\bigskip"]
+    return [*lines, r"\end{picture}}\par\medskip\end{minipage}\hfill"]
 
 
 # --------------------------------------------------------------------------------------------------------------- lines
@@ -230,7 +245,9 @@ def _inline(piece: Inline) -> str:
             style = {"faint": "emph"}.get(piece.kind, "textbf")
             return rf"\{style}{{{latex_text(piece.text)}}}"
         case Code():
-            return rf"\texttt{{{latex_text(piece.text)}}}"
+            words = [latex_text(piece.text[n : n + _RUN]) for n in range(0, len(piece.text), _RUN)]
+            spelt = r"\allowbreak{}".join(words)
+            return rf"\texttt{{{spelt}}}"
         case sp.Basic():
             return f"${latex(piece)}$"
     raise TypeError(piece)
