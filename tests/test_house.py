@@ -21,6 +21,7 @@ TREE = Path(__file__).parent.parent
 LAYERS = (
     "catalog",
     "errors",
+    "loading",
     "resources",
     "syntax_tree",
     "syntax",
