@@ -7,7 +7,6 @@ it and says why. Only a file that the user names is waited for as long as it tak
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import importlib.util
 import io
 import signal
@@ -17,11 +16,23 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
-__all__ = ["PATIENCE", "Attempt", "OvertimeError", "Point", "attempt", "deadline", "failure", "module", "points"]
+__all__ = [
+    "PATIENCE",
+    "Attempt",
+    "OvertimeError",
+    "Point",
+    "attempt",
+    "deadline",
+    "failure",
+    "module",
+    "points",
+    "tried",
+]
 
 PATIENCE = 10.0  # seconds that an installed plugin may take to load
 _SHOWN = 200  # characters of what a plugin printed or raised
@@ -42,18 +53,28 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """An installed plugin, not loaded yet: the name and the object its package declares (`package.module:NAME`)."""
+    """An installed plugin, not loaded yet: the name and the object its package declares (`package.module:NAME`).
+
+    `own`: of mechdsl itself, which is waited for.
+    """
 
     name: str
     origin: str
     load: Callable[[], Any]
+    own: bool = False
 
 
 @lru_cache(maxsize=16)  # what is installed does not change while a program runs
 def points(group: str) -> tuple[Point, ...]:
-    """The entry points of a group, by name; two packages may declare the same name."""
-    found = importlib.metadata.entry_points(group=group)
-    return tuple(Point(p.name, p.value, p.load) for p in sorted(found, key=lambda p: (p.name, p.value)))
+    """The entry points of a group, our own first, by name; two packages may declare the same name."""
+    found = [Point(p.name, p.value, p.load, p.value.startswith("mechdsl.")) for p in entry_points(group=group)]
+    return tuple(sorted(found, key=lambda p: (not p.own, p.name, p.origin)))
+
+
+@lru_cache(maxsize=1024)
+def tried(point: Point) -> Attempt:
+    """The plugin, loaded once: a second look costs nothing, least of all at one that takes too long."""
+    return attempt(point.load, None if point.own else PATIENCE)
 
 
 def attempt(load: Callable[[], Any], seconds: float | None = PATIENCE) -> Attempt:
@@ -68,7 +89,8 @@ def attempt(load: Callable[[], Any], seconds: float | None = PATIENCE) -> Attemp
         with contextlib.redirect_stdout(printed), deadline(seconds):
             value = load()
     except OvertimeError:
-        return Attempt(reason=f"it was not loaded within {seconds:g} seconds", printed=_said(printed))
+        reason = f"it was not loaded within {seconds:g} seconds; with --plugin its file is waited for"
+        return Attempt(reason=reason, printed=_said(printed))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way
         return Attempt(reason=failure(error), printed=_said(printed))
     return Attempt(value, printed=_said(printed))

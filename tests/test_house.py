@@ -53,6 +53,7 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "starter",
     "api",
     "commands",
     "cli",
