@@ -21,6 +21,7 @@ TREE = Path(__file__).parent.parent
 LAYERS = (
     "catalog",
     "errors",
+    "loading",
     "resources",
     "syntax_tree",
     "syntax",
@@ -53,6 +54,7 @@ LAYERS = (
     "figures",
     "check",
     "dossier",
+    "starter",
     "api",
     "commands",
     "cli",
