@@ -102,7 +102,7 @@ class UsageError(Exception):
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 12) -> str:
-    """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then what is known, at `most` so many names."""
+    """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then `most` known ones."""
     names = sorted(set(known))
     likely = names
     if len(names) > _COMPARED:  # of thousands, those of nearly the same length that begin alike
