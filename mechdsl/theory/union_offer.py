@@ -125,6 +125,8 @@ def _notes(mechanism: Mechanism, offer: Offer) -> tuple[str, ...]:
         f"{offer.error:.1e}), with {len(offer.items)} item{'s' if len(offer.items) != 1 else ''} on offer.",
         f"Cannot be exceeded: expected revenue {-offer.bound.value:.8g}. {offer.bound.words}",
     ]
+    short = _short_of(mechanism, offer)
+    found += [short] if short else []
     failed = [c for c in offer.conditions if not c.holds]
     if offer.conditions and not failed:
         words = ", ".join(f"({c.letter})" for c in offer.conditions)
@@ -137,6 +139,20 @@ def _notes(mechanism: Mechanism, offer: Offer) -> tuple[str, ...]:
     if not mechanism.program.convex:
         found.append("Items were not shown to be of least cost: the set of bundles was not shown to be convex.")
     return tuple(found)
+
+
+def _short_of(mechanism: Mechanism, offer: Offer) -> str | None:
+    """What was reached where a tolerance was asked for and could not be met."""
+    asked, reached = mechanism.tolerance, (offer.cost - offer.bound.value) / abs(offer.cost) if offer.cost else 0.0
+    if asked is None or reached <= asked:
+        return None
+    if offer.proved:
+        why = f"the menu has as many items ({len(offer.items)}) as are looked for"
+    elif offer.conditions:
+        why = "the theorem's conditions fail, and then some distance between the two is left however many the items"
+    else:
+        why = "the bound is the least cost of production, which no menu comes to"
+    return f"Tolerance: {asked:.1e} of the expected cost was asked for, {reached:.1e} was reached: {why}."
 
 
 def menu_sample(mechanism: Mechanism, reports: Report) -> Sample:
