@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait as wait_for
+from multiprocessing import active_children, get_context
 from typing import Any
 
+from mechdsl.engines.lifetime import end_with_parent
 from mechdsl.errors import UsageError
 from mechdsl.population.rows import Rows, computed
 from mechdsl.population.store import Store
@@ -138,15 +138,7 @@ def _submitted(pool: ProcessPoolExecutor, task: Task, part: Part) -> Future[Rows
 def _attend() -> None:
     """A worker's first act: Ctrl-C is for the process that the user sees, and a worker does not outlive that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Wait for the end of another process, and end with it."""
-    wait_for([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _first_done(waiting: Sequence[Future[Rows]]) -> Sequence[Future[Rows]]:
