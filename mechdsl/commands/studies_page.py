@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -19,6 +21,8 @@ from mechdsl.report import terminal
 __all__ = ["page"]
 
 _SHOWN = 24  # lines of a long table: its first and last
+_HEAD = 20  # letters a line of a heading, where there are many
+_WIDE, _WIDEST = 160, 400  # letters
 _SMALL = ("revenue", "welfare", "profit")
 
 
@@ -55,7 +59,8 @@ def _how(found: Findings) -> str:
     certified, rows = (sum(getattr(c, n) for c in found.cells) for n in ("certified", "rows"))
     said = ", ".join(p for p in parts if p)
     tail = f"; {fallbacks:,} solved one at a time" if fallbacks else ""
-    return f"{said}, seed {task.seed}: {certified:,} of {rows:,} outcomes certified{tail}"
+    seed = "" if task.varies_seed else f", seed {task.seed}"
+    return f"{said}{seed}: {certified:,} of {rows:,} outcomes certified{tail}"
 
 
 def _side_by_side(console: Console, found: Findings) -> None:
@@ -66,7 +71,7 @@ def _side_by_side(console: Console, found: Findings) -> None:
         figures = [c.figures.get(name) for c in found.cells]
         if any(f is not None for f in figures):
             table.add_row(name, *("" if f is None else figure_text(f) for f in figures))
-    console.print(table)
+    _print(console, table)
 
 
 def _points(console: Console, found: Findings) -> None:
@@ -75,18 +80,22 @@ def _points(console: Console, found: Findings) -> None:
     asked = found.study.table or task.measures
     names = asked or [n for n in _SMALL if any(n in c.figures for c in found.cells)]
     binding = any(c.binding is not None for c in found.cells)
-    table = _table([*(a.address for a in task.axes), "regime", *names, *(["binding"] if binding else [])])
-    cells: list[Cell | None] = list(found.cells)
+    paired = bool(names) and set(names) <= found.study.paired
+    binding = binding and not paired
+    heads = [*(a.address for a in task.axes), *([] if paired else ["regime"]), *names]
+    table = _table([*heads, *(["binding"] if binding else [])])
+    cells: list[Cell | None] = [c for c in found.cells if not paired or c.regime == found.cells[0].regime]
     if len(cells) > _SHOWN:
         cells = [*cells[: _SHOWN // 2], None, *cells[-_SHOWN // 2 :]]
     for cell in cells:
         if cell is None:
             table.add_row(*(["..."] + [""] * (len(table.columns) - 1)))
             continue
-        shown: list[Any] = [*(a.text(v) for a, v in zip(task.axes, cell.values, strict=True)), cell.regime]
+        shown: list[Any] = [a.text(v) for a, v in zip(task.axes, cell.values, strict=True)]
+        shown += [] if paired else [cell.regime]
         shown += [figure_text(cell.figures[n]) if n in cell.figures else "" for n in names]
         table.add_row(*shown, *([pattern_text(cell.binding)] if binding else []))
-    console.print(table)
+    _print(console, table)
     if len(task.axes) > 1 and found.changes:
         console.print(Text(f"what binds changes between {len(found.changes)} pairs of neighbours (in --json)"))
     for change in found.changes[:_SHOWN] if len(task.axes) == 1 else ():
@@ -101,5 +110,16 @@ def _table(heads: Sequence[str]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for head in heads:
         left = head in ("", "regime", "binding")
-        table.add_column(head, justify="left" if left else "right", overflow="fold", no_wrap=head != "binding")
+        shown = textwrap.fill(head, _HEAD, break_long_words=False) if sum(map(len, heads)) > 60 else head
+        table.add_column(shown, justify="left" if left else "right", overflow="fold", no_wrap=head != "binding")
     return table
+
+
+def _print(console: Console, table: Table) -> None:
+    """The table, wider than the terminal where its numbers would not fit."""
+    wide = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+    folds = any(column.header == "binding" for column in table.columns)  # which may be folded
+    if wide > console.width and (wide <= _WIDE or not folds):
+        console = terminal.console()
+        console.width = wide
+    console.print(table)

@@ -37,7 +37,10 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
         raise UsageError("figures need matplotlib: pip install 'mechdsl[figures]'") from None
     if not any(m in c.figures for m in plot.measures for c in found.cells):
         raise UsageError(f"{plot.kind}({', '.join(plot.measures)}) has nothing to show: no market was solved")
-    chart = {"heatmap": charts.heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line}[plot.kind]
+    charted = {
+        "heatmap": charts.heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line, "trace": charts.trace,
+    }  # fmt: skip
+    chart = charted[plot.kind]
     with mpl.rc_context(SETTINGS):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)

@@ -62,8 +62,7 @@ class Workshop:
         Raises:
             MechError: a value does not fit the market.
         """
-        here = dict(zip(self.task.axes, point.values, strict=True))
-        changed = [a.override(v) for a, v in here.items()]
+        changed = self.task.overrides_at(point)
         if all(o.name in self.loose for o in changed):
             base = self._base(point)
             moved = {n: _replaced(m, changed) for n, m in base.markets.items()}
@@ -73,12 +72,12 @@ class Workshop:
         return self._elaborated(changed, self.task.seed_of(point))
 
     def _base(self, point: Point) -> Model:
-        if point.instance not in self._models:
+        seed = self.task.seed_of(point)
+        if seed not in self._models:
             self._models.clear()
             # At the values of a point: the file may state none that are in range, or be refused without them.
-            changed = [a.override(v) for a, v in zip(self.task.axes, point.values, strict=True)]
-            self._models[point.instance] = self._elaborated(changed, self.task.seed_of(point))
-        return self._models[point.instance]
+            self._models[seed] = self._elaborated(self.task.overrides_at(point), seed)
+        return self._models[seed]
 
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
