@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -26,6 +27,7 @@ def staged(target: Path) -> None:
     for name, text in made().items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(text, encoding="utf-8")
+    figures(target)
     index = target / "index.md"
     text = index.read_text(encoding="utf-8")
     listed = "\n".join(re.findall(r"```\{toctree\}(.*?)```", text, re.DOTALL))
@@ -35,6 +37,21 @@ def staged(target: Path) -> None:
     if further:
         kept += "\n\n```{toctree}\n:hidden:\n:caption: Further\n\n" + "\n".join(further) + "\n```\n"
     index.write_text(kept, encoding="utf-8")
+
+
+def figures(target: Path) -> None:
+    """The figures that the commands of a page draw, where the page shows them."""
+    from playing import played
+
+    for page in target.rglob("*.md"):
+        shown = re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        missing = [name for name in shown if not (page.parent / name).is_file()]
+        if missing:
+            with tempfile.TemporaryDirectory() as folder:
+                played(page, Path(folder))
+                for name in missing:
+                    (page.parent / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(Path(folder) / name, page.parent / name)
 
 
 def main() -> int:
@@ -57,5 +74,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(TREE / "tests")]
     sys.exit(main())

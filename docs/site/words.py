@@ -295,6 +295,7 @@ FIGURES: Mapping[str, str] = {
     "box": "the distribution over draws, a box for each regime",
     "heatmap": "over the first two axes of the grid",
     "line": "along the first axis of the grid, with errors over draws",
+    "trace": "draw after draw of one market, a line for each regime",
 }
 
 EXIT: Mapping[str, str] = {

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context
 from typing import Any
@@ -122,17 +124,32 @@ def _submitted(pool: ProcessPoolExecutor, task: Task, part: Part) -> Future[Rows
     inherits that Ctrl-C is blocked.
     """
     if threading.current_thread() is not threading.main_thread():  # which Ctrl-C does not reach
-        return pool.submit(computed, task, part)
+        with _no_script():
+            return pool.submit(computed, task, part)
     caught: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(computed, task, part)
+        with _no_script():
+            return pool.submit(computed, task, part)
     finally:
         signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if caught:  # by another thread of this process
             signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """What starts here is not told of the caller's script: it needs nothing of it, and would run it from the top."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 def _attend() -> None:
