@@ -21,6 +21,7 @@ TREE = Path(__file__).parent.parent
 LAYERS = (
     "catalog",
     "errors",
+    "loading",
     "resources",
     "syntax_tree",
     "syntax",
@@ -52,6 +53,7 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "starter",
     "api",
     "commands",
     "cli",

@@ -34,4 +34,5 @@ COMMANDS = {
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
+    "new": "a market structure to start from: a package that works",
 }
