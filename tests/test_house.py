@@ -53,6 +53,7 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "dossier",
     "starter",
     "api",
     "commands",

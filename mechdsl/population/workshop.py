@@ -99,7 +99,7 @@ class Workshop:
             program = structure.program(market, derivation)
             self._posed[place] = (program, self._engine(program))
         program, engine = self._posed[place]
-        return Mechanism(market, structure, derivation, program, engine)
+        return Mechanism(market, structure, derivation, program, lambda: engine)
 
     def _derivation(self, market: Market, structure: Structure) -> Derivation:
         """What theory makes of the market's formulas, which are the same at many points."""

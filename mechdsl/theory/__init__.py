@@ -51,7 +51,7 @@ from mechdsl.theory.intermediary import (
 )
 from mechdsl.theory.moving_payments import OutcomeRates, direct_rates
 from mechdsl.theory.payments import envelope_payments
-from mechdsl.theory.plainly import marginal, optimum_of
+from mechdsl.theory.plainly import known, marginal, optimum_of
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
 from mechdsl.theory.precision import informed, precision_steps
 from mechdsl.theory.presigned import PRESIGNED_WORDS, parties, presigned_misfit, presigned_parameters, presigned_program
@@ -126,6 +126,7 @@ __all__ = [
     "intermediary_misfit",
     "is_convex_program",
     "kkt_step",
+    "known",
     "known_types",
     "leader_check",
     "leader_objective",

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 import sympy as sp
 
+from mechdsl.errors import UsageError
+from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Entry, Letter, derivative, quantities, rename_letters
 from mechdsl.market import Choice, Market
 from mechdsl.program import Constraint, Optimum
 from mechdsl.theory.curvature import is_convex_program, variables_of
 
-__all__ = ["marginal", "optimum_of"]
+__all__ = ["known", "marginal", "optimum_of"]
 
 
 def marginal(formula: sp.Expr, choice: Choice) -> sp.Expr:
@@ -66,3 +68,10 @@ def optimum_of(
         name=name,
     )
     return replace(program, convex=is_convex_program(program))
+
+
+def known(market: Market, formula: sp.Expr | str, letters: Sequence[Letter] = ()) -> Array:
+    """The value of a formula in known data, an argument of a contract, say: a number, or a table over `letters`."""
+    if isinstance(formula, str):
+        raise UsageError(f"a number is expected where the contract says '{formula}'")
+    return evaluate(formula, market.data, letters)
