@@ -66,6 +66,26 @@ def is_module(path: Path) -> bool:
     return package or (path.suffix == ".py" and not path.name.startswith("__"))
 
 
+def test_the_json_that_is_shown_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    market, shown = (b.text for b in blocks(TREE / "docs" / "json.md") if b.language in ("mech", "json"))
+    (tmp_path / "first.mech").write_text(market)
+    assert cli.main(["solve", str(tmp_path / "first.mech"), "--json"]) == 0
+    wanted, found = json.loads(shown), json.loads(capsys.readouterr().out)
+    for document in (wanted, found):
+        document["regimes"]["main"].pop("certificate")
+    wanted, found = flat(wanted), flat(found)
+    assert found.keys() == wanted.keys()
+    assert all(found[path] == (pytest.approx(v, rel=1e-9) if isinstance(v, float) else v) for path, v in wanted.items())
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Paths to what is no table."""
+    if isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        return {p: v for name, member in members for p, v in flat(member, f"{path}.{name}").items()}
+    return {path: value}
+
+
 # -------------------------------------------------------------------------------------------- how examples are compared
 
 

@@ -330,10 +330,10 @@ def error(explained: Explanation, case: tuple[str, str] | None) -> str:
         before, after = ("With it", "Without") if explained.code.startswith(("M10", "M11")) else ("Wrong", "Right")
         parts += [f"{before}:", block(explained.bad, "mech"), f"{after}:", block(explained.good, "mech")]
         if not explained.bad.startswith("market"):
-            parts += ["in the market that all examples belong to:", block(SETTING, "mech")]
+            parts += ["Both belong to a market that all such examples share:", block(SETTING, "mech")]
     if case:
         parts += ["## A file, and what is said about it", block(case[0], "mech"), block(case[1])]
-    return page(f"{explained.code}: {explained.title}", f"About {RANGES[explained.code[:3]]}.", *parts)
+    return page(f"{explained.code}: {explained.title}", *parts)
 
 
 def examples() -> Mapping[str, tuple[str, str]]:
