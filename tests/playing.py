@@ -70,7 +70,7 @@ def played(page: Path, folder: Path) -> list[Played]:
                 target = folder / block.file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("a", encoding="utf-8") as file:
-                    file.write(block.text + ("\n" if block.language == "mech" else ""))
+                    file.write(block.text + {"mech": "\n", "python": "\n\n"}.get(block.language, ""))
             elif block.language == "python":
                 wanted = following.text if following.language == "output" else ""
                 runs.append(Played(block.text, wanted, program(block.text, folder), 0, 0))
@@ -147,9 +147,12 @@ def unit(text: str) -> float:
 
 
 def settled(text: str) -> str:
-    """Without what differs from machine to machine: how near checks came to failing, and trailing blanks."""
+    """Without what differs from machine to machine and says nothing: how near checks came to failing, how often a
+    quadrature asked, trailing blanks.
+    """
     text = re.sub(
         r"certified: (\d+) checks passed.*?\n(?=\S+:|\n|$)", r"certified: \1 checks passed\n", text, flags=re.DOTALL
     )
     text = re.sub(r"\s+(with\s+error|errors? at most)\s+\d\.\de-\d\d", r" \1 #", text)
+    text = re.sub(r"\b\d+ reports;", "# reports;", text)
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
