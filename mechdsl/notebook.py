@@ -12,8 +12,8 @@ import argparse
 import math
 import shlex
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from functools import partial
-from numbers import Real
 from typing import Any, NoReturn
 
 from mechdsl import syntax
@@ -140,9 +140,9 @@ def filled(text: str, given: Mapping[str, str], variables: Mapping[str, Any], na
     for param, variable in given.items():
         if param not in params:
             raise UsageError(f"the cell has no param '{param}'. {did_you_mean(param, params)}")
-        node = params[param].value or params[param].draw
-        assert node is not None
-        pieces[node.span.start, node.span.end] = literal(variables[variable], variable)
+        stated = params[param].value or params[param].draw
+        assert stated is not None
+        pieces[stated.span.start, stated.span.end] = literal(variables[variable], variable)
     for node in _values(file):
         whole = (node.span.start, node.span.end)
         if whole in pieces:
@@ -186,7 +186,11 @@ def _declared(file: tree.File) -> set[str]:
 
 def _is_value(value: Any) -> bool:
     """Whether a variable holds numbers, in any of the forms that `literal` knows."""
-    return isinstance(value, Real | Mapping | list | tuple) or hasattr(value, "to_dict") or hasattr(value, "tolist")
+    return (
+        isinstance(value, int | float | Fraction | Mapping | list | tuple)
+        or hasattr(value, "to_dict")
+        or hasattr(value, "tolist")
+    )
 
 
 def literal(value: Any, name: str = "value") -> str:
@@ -209,7 +213,7 @@ def literal(value: Any, name: str = "value") -> str:
         return f"[{', '.join(literal(v, name) for v in value)}]"
     if isinstance(value, str):
         return _label(value, name)
-    if isinstance(value, Real) and math.isfinite(value):
+    if isinstance(value, int | float | Fraction) and math.isfinite(value):
         return repr(int(value)) if isinstance(value, int) else repr(float(value))
     raise UsageError(f"the Python variable '{name}' holds {value!r}, which is no number, label, list or map of such")
 
@@ -219,6 +223,6 @@ def _label(label: Any, name: str) -> str:
         if any(c in label for c in '"\r\n'):
             raise UsageError(f"the Python variable '{name}' has a label that cannot be written: {label!r}")
         return f'"{label}"'
-    if isinstance(label, Real) and math.isfinite(label):
+    if isinstance(label, int | float) and math.isfinite(label):
         return f"{float(label):g}" if not float(label).is_integer() else str(int(label))
     raise UsageError(f"the Python variable '{name}' has a label that is no text and no number: {label!r}")

@@ -58,7 +58,10 @@ def test_a_cell_takes_variables_and_gives_results() -> None:
     assert isinstance(shell.user_ns["desk"], mechdsl.MarketFile)
     assert '{"sound": 2, "picture": 3.0}' in shell.user_ns["desk"].source.text
     assert mech(shell, "again", CELL) is shell.user_ns["again"]  # a name alone: not solved
-    assert mech(shell, "-i d=more", CELL.replace("hours ", "1 ")) if shell.push({"more": [1, 4]}) is None else None
+    shell.push({"more": [1, 4]})
+    assert mech(shell, "-i d=more", CELL.replace("hours ", "1 ")).allocation["x"] == pytest.approx(
+        {"sound": 1, "picture": 4}
+    )
 
 
 def test_results_of_several_regimes_have_names() -> None:
