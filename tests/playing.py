@@ -54,7 +54,7 @@ def blocks(page: Path) -> list[Block]:
 def commands(text: str) -> Iterator[tuple[str, str]]:
     """Each command of a console block, and what follows it."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        command, _, output = part.partition("\n")
+        command, _, output = part.replace("\\\n", " ").partition("\n")
         yield command, output
 
 

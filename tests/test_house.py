@@ -56,6 +56,7 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "notebook",
     "commands",
     "cli",
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -52,6 +53,7 @@ def made() -> Mapping[str, str]:
         "reference/limits.md": limits(),
         "reference/grammar.md": grammar(),
         "api.md": api(),
+        "notebook.md": notebook(TREE / "docs" / "notebook.ipynb"),
         **errors(),
     }
 
@@ -347,7 +349,17 @@ def examples() -> Mapping[str, tuple[str, str]]:
     return found
 
 
-# --------------------------------------------------------------------------------------------------------------- api
+# ----------------------------------------------------------------------------------------------------- notebook and api
+
+
+def notebook(path: Path) -> str:
+    """The cells of a notebook; its results are for whoever runs it."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        market = text.startswith("%%mech")
+        parts.append(text if cell["cell_type"] == "markdown" else block(text, "mech" if market else "ipython"))
+    return "\n\n".join(parts) + "\n\nThis page is `docs/notebook.ipynb`: run it with `jupyter lab docs/notebook.ipynb`.\n"
 
 
 def api() -> str:
