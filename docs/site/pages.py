@@ -359,7 +359,7 @@ def notebook(path: Path) -> str:
         text = "".join(cell["source"])
         market = text.startswith("%%mech")
         parts.append(text if cell["cell_type"] == "markdown" else block(text, "mech" if market else "ipython"))
-    return "\n\n".join(parts) + "\n\nThis page is `docs/notebook.ipynb`: run it with `jupyter lab docs/notebook.ipynb`.\n"
+    return "\n\n".join(parts) + "\n\nThis page can be run: `jupyter lab docs/notebook.ipynb`.\n"
 
 
 def api() -> str:
