@@ -56,8 +56,10 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "notebook",
     "commands",
     "cli",
+    "__main__",
 )
 
 # What may be imported only by the layers named; a name that is not here may be imported by all.

@@ -24,6 +24,7 @@ from mechdsl.program import Menu, Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.private_cost import total
 from mechdsl.theory.procurement import by_name
+from mechdsl.theory.sampling import sampled_one_by_one
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, SLACK_TOLERANCE, money_scale
 from mechdsl.theory.union import Union, union_books, union_of, union_participation
 from mechdsl.theory.union_menu import Offer, best_offer
@@ -163,7 +164,10 @@ def menu_sample(mechanism: Mechanism, reports: Report) -> Sample:
         reports: type -> (N, *shape), taken as true.
     """
     market, union = mechanism.market, union_of(mechanism.market)
-    offer = best_offer(mechanism)
+    try:
+        offer = best_offer(mechanism)
+    except ValueError:  # there is no menu: each outcome says why
+        return sampled_one_by_one(mechanism, reports)
     types = np.asarray(reports[union.type.quantity])
     count = len(types)
     types = types.reshape(count, -1)
