@@ -246,19 +246,21 @@ def test_a_face_of_infinite_mass_gives_no_robust_bound() -> None:
 
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
 def test_what_is_attained_and_the_bound_come_as_close_as_is_asked(tolerance: float) -> None:
-    run = mechdsl.parse(two("uniform(0.2, 1)", "uniform(0.5, 0.9)")).solve("main", tol=tolerance)
-    expected = run.run.outcome.extra["expected"]
+    outcome = mechdsl.parse(two("uniform(0.2, 1)", "uniform(0.5, 0.9)")).solve("main", tol=tolerance).run.outcome
+    assert outcome is not None
+    expected = outcome.extra["expected"]
     gap = expected["revenue_at_most"] - expected["revenue"]["mean"]
     assert 0 <= gap <= tolerance * abs(expected["revenue"]["mean"])
-    assert "Tolerance" not in " ".join(run.run.outcome.notes)
+    assert "Tolerance" not in " ".join(outcome.notes)
     if tolerance == 1e-6:
-        assert len(run.run.outcome.extra["menu"]) > 20
+        assert len(outcome.extra["menu"]) > 20
 
 
 def test_a_tolerance_that_cannot_be_met_says_what_was_reached() -> None:
     text = two("normal(0, 1) on [0, 10]", "uniform(0, 1)")
-    run = mechdsl.parse(text).solve("main", tol=1e-5)
-    (note,) = (n for n in run.run.outcome.notes if n.startswith("Tolerance"))
+    outcome = mechdsl.parse(text).solve("main", tol=1e-5).run.outcome
+    assert outcome is not None
+    (note,) = (n for n in outcome.notes if n.startswith("Tolerance"))
     assert "1.0e-05 of the expected cost was asked for" in note
     assert "conditions fail" in note
 

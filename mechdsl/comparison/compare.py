@@ -220,10 +220,7 @@ def _side(one: _Regime, forms: Mapping[str, Linear], found: Estimates) -> Side:
     }
     broken = [f for f in figures.values() if isinstance(f, Estimate) and f.mean != f.mean]
     if broken or (expected.welfare is None and expected.revenue is None and expected.profit is None):
-        said = (
-            expected.notes[0] if expected.notes else "At some types there is no solution, so there is no expectation."
-        )
-        return Side(market, one.ready.structure.name, "failed", said, notes=expected.notes)
+        return Side(market, one.ready.structure.name, "failed", _why_not(one), notes=expected.notes)
     return Side(
         market,
         one.ready.structure.name,
@@ -234,6 +231,15 @@ def _side(one: _Regime, forms: Mapping[str, Linear], found: Estimates) -> Side:
         expected.identity,
         expected.notes,
     )
+
+
+def _why_not(one: _Regime) -> str:
+    """Why there is no expectation, in the model's words where the stated report has no solution either."""
+    if one.expected.notes:
+        return one.expected.notes[0]
+    outcome = one.ready.structure.recover(one.ready, stated_report(one.market))
+    said = "At some types there is no solution, so there is no expectation."
+    return said if outcome.status.found else f"{said} At the report: {outcome.message}"
 
 
 def _verdicts(
