@@ -56,6 +56,7 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "replication",
     "commands",
     "cli",
 )

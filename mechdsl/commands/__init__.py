@@ -35,5 +35,6 @@ COMMANDS = {
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
+    "package": "everything that a replication needs in one archive; and such an archive verified",
     "new": "a market structure to start from: a package that works",
 }
