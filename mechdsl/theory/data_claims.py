@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["NOT_HERE", "POSTED_PRICE_CLAIMS", "answered", "who"]
 
 NOT_HERE = (
-    "It says nothing here: it compares posted prices or a tariff with a planner, and needs both regimes, or it is about a "
-    "special case."
+    "It says nothing here: it compares posted prices or a tariff with a planner, and needs both regimes, or it is "
+    "about a special case."
 )
 _PAPER = "Dai, Farboodi, Golrezaei & Shahshahani (2026)"
 _CONDITIONS = "condition: ours, tests/test_data_claims.py"
