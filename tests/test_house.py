@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -101,6 +102,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 

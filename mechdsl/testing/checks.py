@@ -47,7 +47,7 @@ def expected_numbers(mechanism: Mechanism, report: Report, outcome: Outcome, exa
             said = "Paths are those of `mechdsl solve FILE --json` below the regime; "
             yield f"the outcome has no number '{path}'", f"{said}on its first level there are {', '.join(document)}."
         elif not abs(found - wanted) <= example.tolerance * max(1.0, abs(wanted)):
-            stated = f"{path} = {found!r}, stated by {example.source}: {wanted!r}"
+            stated = f"{path} is {found:.10g}, stated {wanted:.10g} ({example.source})"
             opposite = wanted and abs(found + wanted) <= example.tolerance * max(1.0, abs(wanted))
             yield (stated, _OPPOSITE) if opposite else stated
 
