@@ -121,7 +121,10 @@ def mechanism(market: Market, structure: Structure, method: str | None = None) -
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compiled(program, method))
+    if method is not None:  # refused here, where somebody listens, and not at the first question
+        engine = compiled(program, method)
+        return Mechanism(market, structure, derivation, program, lambda: engine)
+    return Mechanism(market, structure, derivation, program, lambda: compiled(program))
 
 
 def run(market: Market, registry: Registry, method: str | None = None) -> Run:

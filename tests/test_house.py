@@ -54,6 +54,7 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "dossier",
     "starter",
     "api",
     "commands",

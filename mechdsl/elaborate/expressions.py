@@ -74,16 +74,18 @@ class Names(Protocol):
 class Scope:
     """Where an expression stands: the letters it may use, and which roles of quantities (None: all).
 
+    `apart`: sums of a `let` take other letters than these; in a constraint, say, whose left side may have them free.
     `values` are the arguments of the function whose formula it is, each with its size.
     """
 
     letters: Mapping[str, Letter] = field(default_factory=dict)
     roles: frozenset[str] | None = None
     purpose: str = ""
+    apart: bool = False
     values: Mapping[str, tuple[Any, int]] = field(default_factory=dict)
 
     def with_letters(self, letters: tuple[Letter, ...]) -> Scope:
-        return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose)
+        return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose, self.apart)
 
 
 DATA = frozenset({"param", "statistic"})
@@ -267,7 +269,8 @@ class Resolver:
             if places is None:
                 return self._placeholder()
             inlined = rename_letters(formula, dict(zip(letters, places, strict=True)))
-            return bound_apart(inlined, tuple(scope.letters.values()), self._spare(inlined))
+            taken = tuple(scope.letters.values()) if scope.apart else ()
+            return bound_apart(inlined, taken, self._spare(inlined))
         if self.names.kind(name) == "letter":
             self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "Remove the brackets.")
             return self._placeholder()

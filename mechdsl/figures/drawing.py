@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from mechdsl.errors import UsageError
 from mechdsl.figures import charts
-from mechdsl.figures.labels import Labels
+from mechdsl.figures.labels import Labels, drawable
 from mechdsl.figures.style import INK, SETTINGS
 from mechdsl.population.findings import Findings
 from mechdsl.population.study import Plot
 
-__all__ = ["FORMATS", "draw", "save"]
+__all__ = ["FORMATS", "draw", "encoded", "save"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -48,12 +49,23 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
         layout.set(w_pad=0.06, h_pad=0.06)
         caption = chart(figure, plot, found, words)
         width = figure.get_figwidth()
-        title = textwrap.fill(found.study.title, int(width * 11.5))
+        title = textwrap.fill(drawable(found.study.title), int(width * 11.5))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
         if caption:
             figure.supxlabel(textwrap.fill(caption, int(width * 16.5)), x=0.01, ha="left", fontsize=7, color="#555555")
         figure.canvas.draw()
     return figure
+
+
+def encoded(figure: Any, kind: str) -> bytes:
+    """A figure as the bytes of a png, svg or pdf file; the same figure gives the same bytes."""
+    import matplotlib as mpl
+
+    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    written = BytesIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(written, format=kind, metadata=undated)
+    return written.getvalue()
 
 
 def save(figure: Any, path: Path) -> None:
@@ -62,15 +74,11 @@ def save(figure: Any, path: Path) -> None:
     Raises:
         UsageError: it cannot be written, or the name has another ending.
     """
-    import matplotlib as mpl
-
     kind = path.suffix.lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"'{path}' is no figure: name a {', '.join('.' + f for f in FORMATS)} file")
-    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(SETTINGS):
-            figure.savefig(path, metadata=undated)
+        path.write_bytes(encoded(figure, kind))
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from None

@@ -16,7 +16,7 @@ from mechdsl.elaborate.outcomes import OUTCOME_WORDS
 from mechdsl.market import Model
 from mechdsl.population.task import SEED
 
-__all__ = ["Labels", "labels"]
+__all__ = ["Labels", "drawable", "labels"]
 
 _GREEK = frozenset(
     ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
@@ -122,8 +122,22 @@ def labels(model: Model) -> Labels:
     docs = {n: d.doc for m in markets for n, d in m.declarations.items() if d.doc}
     docs |= {str(d.quantity.name): d.doc for m in markets for d, _ in m.lets if d.doc}
     regimes = {n: (f"{n}: {m.regime_title}" if m.regime_title else n) for n, m in model.markets.items()}
+    docs, regimes = ({n: drawable(text) for n, text in told.items()} for told in (docs, regimes))
     payers = {m.objectives[0].layer for m in markets if m.objectives}
-    return Labels(markets[0].title or model.name, docs, regimes, payers.pop() if len(payers) == 1 else "")
+    return Labels(drawable(markets[0].title or model.name), docs, regimes, payers.pop() if len(payers) == 1 else "")
+
+
+def drawable(text: str) -> str:
+    """A file's own text as figures take it: what stands between `$` is mathematics if it reads as such, else text."""
+    if "$" not in text:
+        return text
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text
 
 
 def _head(measure: str) -> str:

@@ -26,6 +26,7 @@ __all__ = [
     "FIGURES",
     "Plot",
     "Study",
+    "data_files",
     "data_hash",
     "experiment_study",
     "fits",
@@ -327,10 +328,16 @@ def _text(node: tree.Node, text: str) -> str:
 def data_hash(file: tree.File, folder: str | None) -> str:
     """A hash of the data files a text names."""
     hashed = hashlib.blake2b(digest_size=8)
+    for path in data_files(file, folder):
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()
+
+
+def data_files(file: tree.File, folder: str | None) -> tuple[Path, ...]:
+    """The data files a text names, in its order."""
+    found: list[Path] = []
     for node in walk(file.statements):
         if isinstance(node, tree.Call) and node.name in ("csv", "empirical") and folder is not None:
-            for argument in node.arguments:
-                path = Path(folder) / argument.value.value if isinstance(argument.value, tree.String) else None
-                if path is not None and path.is_file():
-                    hashed.update(path.read_bytes())
-    return hashed.hexdigest()
+            named = [a.value.value for a in node.arguments if isinstance(a.value, tree.String)]
+            found += [path for name in named if (path := Path(folder) / name).is_file()]
+    return tuple(found)

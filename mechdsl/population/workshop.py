@@ -101,7 +101,7 @@ class Workshop:
             program = structure.program(market, derivation)
             self._posed[place] = (program, self._engine(program))
         program, engine = self._posed[place]
-        return Mechanism(market, structure, derivation, program, engine)
+        return Mechanism(market, structure, derivation, program, lambda: engine)
 
     def _derivation(self, market: Market, structure: Structure) -> Derivation:
         """What theory makes of the market's formulas, which are the same at many points."""
@@ -146,7 +146,10 @@ def workshop(task: Task) -> Workshop:
     from mechdsl.engines.batch_machine import machine_code
 
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
-    file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
+    whole, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
+    # What other experiments and claims speak of need not be there at every point of this one.
+    market = tuple(s for s in whole.statements if not isinstance(s, tree.ExperimentStatement | tree.ClaimStatement))
+    file = replace(whole, statements=market)
     registry = installed([Path(name) for name in task.plugins])
     made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families, registry.functions)
     model = made.model(task.point(0))
