@@ -92,6 +92,10 @@ class MechError(Exception):
     def render(self) -> str:
         return "\n\n".join(d.render(self.source) for d in self.diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, for a traceback through our code says nothing about the text."""
+        return self.render().splitlines()
+
 
 class InternalError(Exception):
     """We are at fault: an invariant of mechdsl does not hold. Never raised for anything a text can contain."""
@@ -103,6 +107,9 @@ class PluginError(Exception):
 
 class UsageError(Exception):
     """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 12) -> str:

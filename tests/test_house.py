@@ -57,6 +57,7 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "notebook",
     "commands",
     "cli",
 )
