@@ -54,7 +54,7 @@ class Handles:
         represented: whether the provider of the last contract represents another layer (a union).
         words: for each kind, the arguments it understands: `{"direct": ("payment", "trials", "information")}`.
         refuses: a further condition: the reason why this market does not fit after all, or None.
-        money: for each kind, the arguments that are sums of money: they scale with it.
+        money: for each kind, the arguments that are sums of money, and choices that are (a price): they scale with it.
     """
 
     contracts: tuple[str, ...]
