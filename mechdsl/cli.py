@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
+    if first == "help" and arguments[1:2] and arguments[1] in COMMANDS:
+        return _guarded(arguments[1], ["--help"])
     if first in ("-h", "--help", "help"):
         print(_help())
         return ANSWERED

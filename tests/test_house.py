@@ -60,6 +60,7 @@ LAYERS = (
     "notebook",
     "commands",
     "cli",
+    "__main__",
 )
 
 # What may be imported only by the layers named; a name that is not here may be imported by all.
