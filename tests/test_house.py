@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -104,6 +105,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 
