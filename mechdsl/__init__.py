@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from mechdsl import theory
     from mechdsl.api import MarketFile, Result, Results, load, parse
     from mechdsl.derivation import Derivation, Step
+    from mechdsl.elaborate.functions import Function
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
+    from mechdsl.notebook import load_ipython_extension, unload_ipython_extension
     from mechdsl.outcome import Account, Check, Outcome, Sample
     from mechdsl.program import Constraint, Equilibrium, Menu, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
@@ -26,6 +28,7 @@ __all__ = [
     "Derivation",
     "Equilibrium",
     "Example",
+    "Function",
     "Handles",
     "Market",
     "MarketFile",
@@ -47,8 +50,10 @@ __all__ = [
     "Variable",
     "__version__",
     "load",
+    "load_ipython_extension",
     "parse",
     "theory",
+    "unload_ipython_extension",
 ]
 
 __version__ = "0.1.0"
@@ -62,6 +67,7 @@ _HOME = {
     "Derivation": "derivation",
     "Equilibrium": "program",
     "Example": "structure",
+    "Function": "elaborate.functions",
     "Handles": "structure",
     "Market": "market",
     "MarketFile": "api",
@@ -82,7 +88,9 @@ _HOME = {
     "UsageError": "errors",
     "Variable": "program",
     "load": "api",
+    "load_ipython_extension": "notebook",
     "parse": "api",
+    "unload_ipython_extension": "notebook",
 }
 
 if not TYPE_CHECKING:  # so that a misspelt name is still an error to the type checker

@@ -90,7 +90,7 @@ def dossier(evidence: Evidence) -> Document:
 
 def market_blocks(markets: Sequence[Market]) -> tuple[Block, ...]:
     """A file at a glance: who pays whom in every regime, and the text as written."""
-    return (_diagrams(markets), listing(markets[0].source.text))
+    return (_diagrams(markets), listing(markets[0].source.text.strip("\n")))
 
 
 def _lead(evidence: Evidence) -> tuple[Block, ...]:
@@ -113,7 +113,7 @@ def _lead(evidence: Evidence) -> tuple[Block, ...]:
 def _written(model: Model) -> Section:
     warnings = tuple(line(Mark(f"{w.severity} {w.code}: ", "strong"), f"{w.message} {w.hint}") for w in model.warnings)
     remarks = (Items(warnings),) if warnings else ()
-    return Section("The market as written", (listing(model.source.text), *remarks))
+    return Section("The market as written", (listing(model.source.text.strip("\n")), *remarks))
 
 
 def _structure(runs: Sequence[Run]) -> Section:

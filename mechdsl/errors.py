@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
+__all__ = ["Diagnostic", "InternalError", "MechError", "PluginError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
 _LONGEST = 4_000  # characters of a message
@@ -92,13 +92,24 @@ class MechError(Exception):
     def render(self) -> str:
         return "\n\n".join(d.render(self.source) for d in self.diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, for a traceback through our code says nothing about the text."""
+        return self.render().splitlines()
+
 
 class InternalError(Exception):
     """We are at fault: an invariant of mechdsl does not hold. Never raised for anything a text can contain."""
 
 
+class PluginError(Exception):
+    """A plugin is at fault: its code raised, or returned something else. Neither the text nor mechdsl is."""
+
+
 class UsageError(Exception):
     """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 12) -> str:

@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -57,8 +58,10 @@ LAYERS = (
     "starter",
     "api",
     "replication",
+    "notebook",
     "commands",
     "cli",
+    "__main__",
 )
 
 # What may be imported only by the layers named; a name that is not here may be imported by all.
@@ -103,6 +106,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 

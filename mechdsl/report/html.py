@@ -39,6 +39,7 @@ from mechdsl.report.tex import tex_mathml
 
 __all__ = ["as_html", "fragment"]
 
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # nothing fetched, nothing run
 _FIGURE_SPACE = "\u2007"  # as wide as a digit
 
 
@@ -51,6 +52,7 @@ def as_html(document: Document) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f'<meta name="generator" content="mechdsl">\n<meta name="color-scheme" content="light dark">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n'
         f'<body class="mechdsl page">\n<header><h1>{title}</h1>{_blocks(document.lead)}</header>\n'
