@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_CALL = (sys.executable, "-P", "-c", "import sys; from mechdsl.cli import main; sys.exit(main())")
+_CALL = (sys.executable, "-P", "-m", "mechdsl")  # -P: the folder of an archive is no place to import from
 _TOLERANCE = 1e-6
 
 
