@@ -293,7 +293,6 @@ OUTCOMES: Mapping[str, str] = {
 FIGURES: Mapping[str, str] = {
     "bar": "one bar for each regime, with its error",
     "box": "the distribution over draws, a box for each regime",
-    "trace": "every draw in its turn, a line for each regime",
     "heatmap": "over the first two axes of the grid",
     "line": "along the first axis of the grid, with errors over draws",
     "trace": "draw after draw of one market, a line for each regime",
