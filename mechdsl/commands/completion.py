@@ -34,8 +34,8 @@ def run(arguments: list[str]) -> int:
     """The script on stdout."""
     parser = bare_parser("completion")
     parser.description = 'A script that completes commands and options. In ~/.bashrc: eval "$(mechdsl completion bash)"'
-    parser.add_argument("shell", choices=("bash", "zsh"), help="the shell that is to read it")
-    options = parser.parse_args(arguments)
+    parser.add_argument("shell", choices=("bash",), metavar="bash", help="the shell that is to read it")
+    parser.parse_args(arguments)
     cases = "\n".join(f'      {command}) words="{" ".join(_options(command))}" ;;' for command in COMMANDS)
     print(_SCRIPT.replace("@commands@", " ".join(COMMANDS)).replace("@cases@", cases))
     return ANSWERED
