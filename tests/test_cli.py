@@ -328,6 +328,25 @@ def test_fmt_leaves_a_file_that_does_not_parse(say: Any, tmp_path: Path) -> None
     assert file.read_text() == "market {"
 
 
+def test_explain_lists_what_it_can_explain(say: Any) -> None:
+    said = say("explain")
+    assert said.status == 0
+    assert "M00x, about the text" in said.out
+    assert "  M031  a value for a label that does not exist" in said.out
+
+
+def test_help_on_a_command(say: Any) -> None:
+    said = say("help", "solve")
+    assert said.status == 0
+    assert said.out == say("solve", "--help").out
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "mechdsl", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mechdsl ")
+
+
 def test_explain(say: Any) -> None:
     said = say("explain", "m001")
     assert said.status == 0

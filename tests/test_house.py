@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -59,6 +60,7 @@ LAYERS = (
     "notebook",
     "commands",
     "cli",
+    "__main__",
 )
 
 # What may be imported only by the layers named; a name that is not here may be imported by all.
@@ -103,6 +105,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 

@@ -64,8 +64,11 @@ def stated_task(options: argparse.Namespace, draws: int = 0) -> tuple[Model, Reg
 @contextmanager
 def working(options: argparse.Namespace, what: str) -> Iterator[Work]:
     """How to work, with a bar on stderr where that is a terminal."""
+    from mechdsl.engines.batch_machine import machine_code
     from mechdsl.population.execution import Work
 
+    if machine_code() is None:
+        print("no C compiler is at hand: problems are solved one by one, many times slower", file=sys.stderr)
     if not sys.stderr.isatty():
         yield Work(options.jobs, options.scheduler, options.resume)
         return

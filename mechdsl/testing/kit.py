@@ -178,7 +178,7 @@ class _Trial:
                            "every open parameter of the programme gets its value",
                            "Return {quantity: array}; `theory.reported_types` does it for types.")  # fmt: skip
         engine = self._call("program", lambda: compiled(program, None))
-        return Mechanism(market, one, derivation, program, engine)
+        return Mechanism(market, one, derivation, program, lambda: engine)
 
     def _recovered(self, mechanism: Mechanism, report: Report) -> Outcome:
         solution = self._call("solving", lambda: mechanism.solve(report)) if optima(mechanism.program) else None
