@@ -34,6 +34,7 @@ COMMANDS = {
     "fmt": "lay out files, in place",
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
+    "completion": "a script that completes commands and options in bash",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
     "new": "a market structure to start from: a package that works",
 }
