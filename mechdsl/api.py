@@ -6,6 +6,7 @@ as the command prints it. Nothing here computes; whoever wants the arrays finds 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -94,7 +95,10 @@ def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
     registry = installed([Path(p) for p in plugins])
-    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families,
+                                functions=registry.functions)  # fmt: skip
+    for sentence in registry.troubles:
+        warnings.warn(sentence, stacklevel=3)
     files = tuple(str(Path(p).resolve()) for p in plugins)
     return MarketFile(file, source, folder, model, registry, seed, files)
 
@@ -270,8 +274,8 @@ class MarketFile:
             return self.model
         given = (self._overrides(set), self._overrides(at))
         seed = self.seed if seed is None else seed
-        families = self.registry.distributions.families
-        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
+        words = (self.registry.distributions.families, self.registry.functions)
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed, *words)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""

@@ -2,7 +2,8 @@
 
 A block with a file name is (part of) that file, whatever its language. A `console` block holds commands after `$` with
 what they print: `mechdsl ...` (`> file` if wanted), `cat FILE`, `echo $?`. A `python` block is a program; an `output`
-block after it is what it prints. A line `...` stands for any lines. Numbers are compared to the digits shown.
+block after it is what it prints. What other blocks hold (`sh`, `text`) is only shown. A line `...` stands for any
+lines. Numbers are compared to the digits shown.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -39,6 +40,7 @@ LAYERS = (
     "outcome",
     "expected",
     "engines",
+    "guard",
     "structure",
     "mechanism",
     "accounting",
@@ -56,6 +58,7 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "replication",
     "notebook",
     "commands",
     "cli",
@@ -104,6 +107,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 
