@@ -201,7 +201,7 @@ def _one_sided(
         return np.where((x < lower) | (x > upper), 0.0, falling)
     improving = np.abs(relative)
     improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
-    improving = np.where(x >= upper, np.maximum(relative, 0), improving)
+    improving = np.where(x >= upper, np.where(x <= lower, 0.0, np.maximum(relative, 0)), improving)
     # At 0 both sides may be infinite or 0 * inf (a multiplier of 0 on an infinite slope): nothing pulls the decision
     # up.
     return np.where((x <= lower) & np.isnan(improving), 0.0, improving)

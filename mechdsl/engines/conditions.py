@@ -90,6 +90,10 @@ class Conditions:
         self.separable = all(f.kernel.arity == 1 for f in form.families)
         self.flexible = form.relation != 0
         self.sign = np.where(form.relation == 0, 1.0, form.relation.astype(np.float64))
+        self.defined = np.zeros(form.n, dtype=bool)  # by an equation: no bound of theirs says where they are
+        for rows in form.row_blocks:
+            if rows.defines is not None and rows.constraint.relation == "==":
+                self.defined[rows.defines.start : rows.defines.start + rows.defines.size] = True
 
     def values(self, point: Point) -> Array:
         """The terms' values."""
@@ -254,7 +258,8 @@ class System:
 
     def at_rest(self, down: Mask) -> Mask:
         """Those of the columns `down`, and of those that nothing speaks for, that would stay at their lower bound."""
-        down = self.free & np.isfinite(self.numbers.lower) & ((down & (self.plus > self.minus)) | (self.minus == 0))
+        may = self.free & np.isfinite(self.numbers.lower) & ~self.conditions.defined
+        down = may & ((down & (self.plus > self.minus)) | (self.minus == 0))
         if not down.any():
             return down
         there = System(

@@ -188,7 +188,11 @@ class Search:
                 yield from self.at_a_vertex(found, scales)
         stopped = self.stopped(scales, first, {"tol": FINE})
         guess = self.from_ipopt(stopped, scales)
-        raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
+        held = stopped.lower, stopped.upper
+        raw = self.judged(guess, held, stopped.status, "Ipopt")
+        if not raw.worst <= SOUND:  # the guess may have misread what holds: the point itself
+            own = replace(guess, x=stopped.x, multipliers=stopped.multipliers)
+            raw = min(raw, self.judged(own, held, stopped.status, "Ipopt"), key=lambda c: c.worst)
         guesses = (guess,) if self.form.smooth else (guess, self.at_the_kinks(guess))
         for one in guesses:
             for candidate in self.settled(one, STEPS, "Ipopt, refined"):
@@ -238,7 +242,8 @@ class Search:
         loose[conditions.rows[free[conditions.columns]]] = True
         x = np.where(near, numbers.lower, guess.x)
         active = guess.active & loose[1:]
-        return replace(guess, x=x, free=free, active=active, multipliers=np.where(active, guess.multipliers, 0.0))
+        multipliers = conditions.auxiliary_multipliers(numbers, x, np.where(active, guess.multipliers, 0.0))
+        return replace(guess, x=x, free=free, active=active, multipliers=multipliers)
 
     def started(self, first: Array) -> Array:
         """`first`, or a point at which the formulas have values, if there they have none."""
@@ -397,6 +402,8 @@ class Search:
         nearest = None if self.monotone else self.nearest()
         if nearest is not None and nearest.verdict.feasibility > SOUND:
             return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
+        if nearest is not None and nearest.verdict.worst <= SOUND:  # where the objective is level, that is all
+            return self.solution(nearest, Status.OPTIMAL)
         if last.ended is Status.UNBOUNDED:
             return self.solution(last, Status.UNBOUNDED)
         if last.verdict.feasibility <= SOUND and (falls := self.falls_on(last.guess.x)):
