@@ -27,6 +27,8 @@ Some = slice | Positions
 
 TINY = 1e-290  # where reduced costs of variables at 0 are taken: an optimum below it is 0
 LONGEST = 30.0  # of a step, in the logarithm of any unknown
+ROUNDING = 1e-12  # of all the money in a programme, below which a price is none
+FAINT = 1e-16  # of the largest price, a price that is none
 _PROXIMAL = (
     1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
 )
@@ -115,8 +117,12 @@ class Conditions:
         return np.concatenate([*parts, numbers.linear])
 
     def auxiliary_multipliers(self, numbers: Numbers, x: Array, multipliers: Array) -> Array:
-        """`multipliers` with those of defining equalities chosen so that auxiliary columns are stationary."""
+        """`multipliers` with those of defining equalities chosen so that auxiliary columns are stationary.
+
+        What nobody wants has a price, too small to count, so that a relative step of it means something.
+        """
         form = self.form
+        least = FAINT * float(np.abs(multipliers).max(initial=0.0))
         blocks = [b for b in form.row_blocks if b.defines is not None and b.constraint.relation == "=="]
         if not blocks:
             return multipliers
@@ -128,7 +134,8 @@ class Conditions:
             multipliers[at] = 0.0
             price = np.concatenate(([1.0], -multipliers))
             total = added(self.columns, slopes * price[self.rows], form.n)
-            multipliers[at] = total[rows.defines.start : rows.defines.start + rows.defines.size]
+            worth = total[rows.defines.start : rows.defines.start + rows.defines.size]
+            multipliers[at] = np.where(np.abs(worth) < least, least, worth)
         return multipliers
 
 
@@ -182,8 +189,11 @@ class System:
         if not (numbers.orthant and inside):
             self.logarithmic = (numbers.lower >= 0) & (inner > 0)
             self.width = np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+        self.column_error: Array
         self._curvature()
         self._residuals()
+        if conditions.defined.any():
+            self.column_error = np.where(self.negligible(), 0.0, self.column_error)
         self.error = max(
             _largest(self.column_error if self.all_free else self.column_error[free]),
             _largest(self.row_error if self.all_active else self.row_error[active]),
@@ -213,6 +223,14 @@ class System:
         self.row_more = np.where(flexible, 1.0 / size, self.row_more)
         self.row_less = np.where(flexible, self.row_more, self.row_less)
         self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row)), self.row_error)
+
+    def negligible(self) -> Mask:
+        """(columns,) what defines a column that nobody wants is worth nothing, to rounding: no error to read off."""
+        paid = np.maximum(self.more, self.less)
+        volume = abs(float(self.point.rows()[0])) + float(np.abs(self.price[1:]) @ paid)
+        worth = np.maximum(self.plus, self.minus) * np.abs(self.x)
+        faint: Mask = self.conditions.defined & (worth <= ROUNDING * volume)
+        return faint
 
     def bend(self) -> Array:
         """(columns,) the size of the second derivatives, times widths."""

@@ -27,7 +27,7 @@ def market(rng: Random) -> str:
         head += ["let X[k] = sum(n where home[n] == k: x[n])"]
     head += [
         f"param d[k] in [0, inf) = {_map(rng, labels, _amount)}",
-        f"param rho[{owner}] in [1, inf) = {_map(rng, people, lambda r: r.choice((1, 1.2, 1.5, 2, 3, r.uniform(1, 3))))}",
+        f"param rho[{owner}] in [1, inf) = {_map(rng, people, _growth)}",
         f"param mu[i, k] in [0, inf) = {_matrix(rng, labels)}",
         f"param gamma[i, k] in [0, 1] = {rng.choice((0, 0.3, 0.85, 1, round(rng.random(), 3)))}",
         f"layer platform {_platform(rng, owner)}",
@@ -40,7 +40,7 @@ def market(rng: Random) -> str:
         *_needs(rng, "X" if several else "x"),
     ]
     if rng.random() < 0.7:
-        head.append(f"report c = {_map(rng, people, lambda r: r.choice((0.5, 0.3, 0.9, 0.2, round(r.random(), 3), 1.7)))}")
+        head.append(f"report c = {_map(rng, people, _report)}")
     names = rng.sample(sorted(_REGIMES), rng.choice((1, 1, 2, 3)))
     return "\n".join((*head, *(_REGIMES[name] for name in names))) + "\n"
 
@@ -63,7 +63,15 @@ _REGIMES = {
 
 
 def _amount(rng: Random) -> float:
-    return rng.choice((0, 1, 2, 3, 4, 0.5, 1e-6, 1e6, round(rng.uniform(0, 6), 3)))
+    return rng.choice((0, 1, 2, 3, 0.5, *(round(rng.uniform(0, 6), 3) for _ in range(4)), 1e4))
+
+
+def _growth(rng: Random) -> float:
+    return rng.choice((1, 1.2, 1.5, 2, 3, rng.uniform(1, 3)))
+
+
+def _report(rng: Random) -> float:
+    return rng.choice((0.5, 0.3, 0.9, 0.96, round(rng.uniform(0.2, 1), 3), 1.7 if rng.random() < 0.2 else 0.97))
 
 
 def _map(rng: Random, labels: Sequence[str], draw: Callable[[Random], float]) -> str:
@@ -124,7 +132,7 @@ def _laws(rng: Random, labels: Sequence[str]) -> str:
 
 
 def _range(rng: Random) -> str:
-    return rng.choice((">= 0", ">= 0", ">= 0", "in [0, 10]", "in [0, 2]", ">= 0.5", "in [1, 1]", "in [0, 0]"))
+    return rng.choice((">= 0", ">= 0", ">= 0", "in [0, 10]", "in [0, 2]", ">= 0.5", "in [1, 1]"))
 
 
 def _cost(rng: Random, owner: str) -> str:
@@ -141,7 +149,7 @@ def _cost(rng: Random, owner: str) -> str:
             f"{c} * {x}^rho[{owner}] + 0.2 * {x}",
             f"{c} * {x}^2 / 2 + 0.1",
             f"{c} * ({x} + log(1 + {x}))",
-            f"{c} * sqrt({x})",
+            f"{c} * sqrt({x})" if rng.random() < 0.2 else f"{c} * {x}^1.5",
             f"{x}^2",
         )
     )
