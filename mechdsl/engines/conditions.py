@@ -272,6 +272,7 @@ class System:
             reduced, size = self.plus - self.minus, tolerance * (self.plus + self.minus)
             at_lower = self.x <= self.numbers.lower
             columns &= (self.numbers.lower < self.numbers.upper) & np.where(at_lower, reduced < -size, reduced > size)
+        columns = columns & ~self.conditions.defined
         return (rows, columns) if rows.any() or columns.any() else None
 
     def at_rest(self, down: Mask) -> Mask:
@@ -340,6 +341,8 @@ class System:
             give, stiff = self.give[active], self.stiff[free]
             G = np.where(self.loose[active], give * G, G)
         B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
+        if r.defined.any():  # a row whose columns are all held says nothing about its price
+            give = np.where(_empty(B) & _empty(C), 1.0, give)
         if r.separable:
             diagonal = added(self.rows, curved, form.n)[free] + stiff
             diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
@@ -382,6 +385,11 @@ def _sided(signs: Array, more: Array, less: Array, at: Positions) -> Array:
     if signs.min(initial=0.0) >= 0:
         return more[at]
     return np.where(signs > 0, more[at], less[at])
+
+
+def _empty(B: Any) -> Mask:
+    """(rows,) whether a row has no entry but 0."""
+    return np.asarray(abs(B).sum(axis=1)).ravel() == 0
 
 
 def _heaviest(B: Any) -> Array:
