@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
+    from mechdsl.notebook import load_ipython_extension, unload_ipython_extension
     from mechdsl.outcome import Account, Check, Outcome, Sample
     from mechdsl.program import Constraint, Equilibrium, Menu, Optimum, Solution, Stages, Status, Variable
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
@@ -47,8 +48,10 @@ __all__ = [
     "Variable",
     "__version__",
     "load",
+    "load_ipython_extension",
     "parse",
     "theory",
+    "unload_ipython_extension",
 ]
 
 __version__ = "0.1.0"
@@ -82,7 +85,9 @@ _HOME = {
     "UsageError": "errors",
     "Variable": "program",
     "load": "api",
+    "load_ipython_extension": "notebook",
     "parse": "api",
+    "unload_ipython_extension": "notebook",
 }
 
 if not TYPE_CHECKING:  # so that a misspelt name is still an error to the type checker

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.check import Diagnosis, diagnose
+from mechdsl.derivation import Derivation
 from mechdsl.elaborate import Override
 from mechdsl.errors import Source, UsageError, did_you_mean
 from mechdsl.evaluate import Array
@@ -34,13 +35,26 @@ from mechdsl.population.task import Task
 from mechdsl.program import Program, Status
 from mechdsl.report import json_report
 from mechdsl.report.export import nl_text, program_object, pyomo_text
-from mechdsl.report.inspect import inspect
+from mechdsl.report.inspect import Inspection, as_text, inspect, inspected, inspection
 from mechdsl.structure import Registry, Structure, installed, match
 
 if TYPE_CHECKING:
     from mechdsl.comparison import Comparison
+    from mechdsl.report.document import Block
 
-__all__ = ["Compared", "MarketFile", "Result", "Results", "Studied", "chosen", "exported", "load", "parse", "task_of"]
+__all__ = [
+    "Compared",
+    "Derived",
+    "MarketFile",
+    "Result",
+    "Results",
+    "Studied",
+    "chosen",
+    "exported",
+    "load",
+    "parse",
+    "task_of",
+]
 
 Values: TypeAlias = "Mapping[str, Any] | str | None"
 """What `at` and `set` take: `{"c": {"video": 0.3}}`, `{"c.video": 0.3}`, `{"d": [3, 4]}`, `{"mu": 0}`, `"d.text=4"`."""
@@ -250,6 +264,10 @@ class MarketFile:
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
         return inspect(chosen(self.model, _names(regime)), self.registry, format)
 
+    def derivation(self, regime: str | Names = None) -> Derived:
+        """Everything derived, to be looked at: a notebook shows it with its mathematics, `print` as text."""
+        return Derived(tuple(inspection(m, self.registry) for m in chosen(self.model, _names(regime))))
+
     def check(self, regime: str | Names = None, *, deep: bool = False) -> Diagnosis:
         """A diagnosis without solving; a `deep` one solves some hundred times, for complements and ties."""
         return diagnose(self.model, self.registry, [m.regime for m in chosen(self.model, _names(regime))], deep=deep)
@@ -293,8 +311,78 @@ class MarketFile:
         """What is solved at the file's report, as `pyomo`, `nl`, `latex` or `json`; see `exported`."""
         return exported(chosen(self.model, _names(regime)), self.registry, to)
 
+    def report(
+        self,
+        path: str | Path,
+        regime: str | Names = None,
+        *,
+        at: Values = None,
+        set: Values = None,  # noqa: A002 - the language's own word
+        seed: int | None = None,
+        tol: float = 1e-6,
+        claims: str | None = None,
+        without: Sequence[str] = (),
+        jobs: int | None = None,
+    ) -> tuple[Path, ...]:
+        """One document with everything, as `mechdsl report` writes it.
+
+        Args:
+            path: of an .html, .tex or .md file.
+            regime: one or several; None for all.
+            at: reported types, on top of the file's own report.
+            set: params, on top of the file's own.
+            seed: of params drawn with `~`.
+            tol: of claims.
+            claims: `paper` adds the published theorems.
+            without: parts left out: derivation, expectation, experiments, figures.
+            jobs: processes for the experiments.
+
+        Returns:
+            the files written.
+
+        Raises:
+            UsageError: another kind of file, or one that cannot be written; an unknown part.
+            MechError: a value does not fit the market.
+        """
+        from mechdsl.dossier import PARTS, Evidence, dossier, production, written
+
+        for part in without:
+            if part not in PARTS:
+                raise UsageError(f"'{part}' is no part that can be left out: {', '.join(PARTS)}")
+        names = _names(regime)
+        model = self.at(at=at, set=set, seed=seed)
+        runs = tuple(_finished(m, self.registry, None) for m in chosen(model, names))
+        compared = (
+            None if "expectation" in without else self.compare(regime, set=set, seed=seed, tol=tol, claims=claims)
+        )
+        task = self._task(names, set, at, seed)
+        studies = () if "experiments" in without else tuple(
+            self._studied(experiment_study(e, model, task), jobs).findings for e in model.experiments
+        )  # fmt: skip
+        given = {"at": at, "set": set, "regime": regime}
+        rows = [(name, str(value)) for name, value in given.items() if value]
+        rows += [("seed", str(self.seed if seed is None else seed)), ("tolerance of claims", f"{tol:g}")]
+        evidence = Evidence(
+            model, runs, compared.comparison if compared else None, studies,
+            "figures" not in without, "derivation" not in without,
+            production(model, self.folder, "MarketFile.report", rows),
+        )  # fmt: skip
+        return written(dossier(evidence), Path(path))
+
     def __repr__(self) -> str:
         return f"<market {self.name}: {', '.join(self.regimes)}>"
+
+    def _repr_html_(self) -> str:
+        from mechdsl.dossier import market_blocks
+        from mechdsl.report import html
+
+        return html.fragment(market_blocks(tuple(self.model.markets.values())))
+
+    def _repr_markdown_(self) -> str:
+        from mechdsl.dossier import market_blocks
+        from mechdsl.report import markdown
+
+        return markdown.fragment(market_blocks(tuple(self.model.markets.values())))
 
     def _overrides(self, values: Values) -> tuple[Override, ...]:
         if values is None or isinstance(values, str):
@@ -305,6 +393,40 @@ class MarketFile:
             name, *labels = address.split(".")
             found += entries(name, tuple(labels), value, sets.get(name, ()))
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """What is derived, regime by regime; `derived["M1"].step("virtual cost").formula` is a sympy expression."""
+
+    inspections: tuple[Inspection, ...]
+
+    def __getitem__(self, regime: str) -> Derivation:
+        """A regime's steps.
+
+        Raises:
+            KeyError: there is no such regime, or nothing is derived in it.
+        """
+        return {i.market.regime: i.derivation for i in self.inspections if i.derivation}[regime]
+
+    def __str__(self) -> str:
+        return as_text(self.inspections)
+
+    def __repr__(self) -> str:
+        counts = [
+            f"{i.market.regime}: {len(i.derivation.steps) if i.derivation else 0} steps" for i in self.inspections
+        ]
+        return f"<derivation {', '.join(counts)}>"
+
+    def _repr_html_(self) -> str:
+        from mechdsl.report import html
+
+        return html.fragment((), inspected(self.inspections).sections)
+
+    def _repr_markdown_(self) -> str:
+        from mechdsl.report import markdown
+
+        return markdown.fragment((), inspected(self.inspections).sections)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -361,8 +483,10 @@ class Studied:
         return f"<{self.findings.study.name}: {len(task.regimes)} regimes, {certified} of {rows} rows certified>"
 
     def _repr_html_(self) -> str:
-        html: str = self.to_frame().to_html(index=False)
-        return html
+        from mechdsl.dossier import study_blocks
+        from mechdsl.report import html
+
+        return html.fragment(study_blocks(self.findings, self.model))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -468,9 +592,10 @@ class Result:
         return terminal.as_text([self.run])
 
     def _repr_html_(self) -> str:
-        from mechdsl.report import terminal
+        return _shown_html([self.run])
 
-        return terminal.as_html([self.run])
+    def _repr_markdown_(self) -> str:
+        return _shown_markdown([self.run])
 
     def _tables(self, member: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.json.get(member, {})
@@ -532,6 +657,21 @@ class Compared:
         claims = [f"{v.name} {verdicts[v.holds]}" for v in self.comparison.claims]
         return f"<{len(self.comparison.sides)} regimes compared{': ' if claims else ''}{', '.join(claims)}>"
 
+    def _repr_html_(self) -> str:
+        from mechdsl.report import html
+
+        return html.fragment(self._blocks())
+
+    def _repr_markdown_(self) -> str:
+        from mechdsl.report import markdown
+
+        return markdown.fragment(self._blocks())
+
+    def _blocks(self) -> tuple[Block, ...]:
+        from mechdsl.report.comparison import claim_blocks, expected_blocks
+
+        return (*expected_blocks(self.comparison), *claim_blocks(self.comparison))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Results(Mapping[str, Result]):
@@ -568,9 +708,10 @@ class Results(Mapping[str, Result]):
         return terminal.as_text([r.run for r in self.values()])
 
     def _repr_html_(self) -> str:
-        from mechdsl.report import terminal
+        return _shown_html([r.run for r in self.values()])
 
-        return terminal.as_html([r.run for r in self.values()])
+    def _repr_markdown_(self) -> str:
+        return _shown_markdown([r.run for r in self.values()])
 
 
 def chosen(model: Model, regimes: Sequence[str]) -> tuple[Market, ...]:
@@ -640,6 +781,20 @@ def task_of(
         tuple(str(Path(p).resolve()) for p in plugins), overrides, report,
         draws=draws, seed=seed, data=data_hash(model.file, folder),
     )  # fmt: skip
+
+
+def _shown_html(runs: Sequence[Run]) -> str:
+    from mechdsl.report import html
+    from mechdsl.report.results import runs_blocks
+
+    return html.fragment(runs_blocks(runs))
+
+
+def _shown_markdown(runs: Sequence[Run]) -> str:
+    from mechdsl.report import markdown
+    from mechdsl.report.results import runs_blocks
+
+    return markdown.fragment(runs_blocks(runs))
 
 
 def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quantity, Array]]:

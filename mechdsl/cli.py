@@ -110,7 +110,7 @@ def _help() -> str:
 def _unknown(command: str) -> str:
     from mechdsl.errors import did_you_mean
 
-    return f"mechdsl: there is no command '{command}'. {did_you_mean(command, COMMANDS)}"
+    return f"mechdsl: there is no command '{command}'. {did_you_mean(command, COMMANDS, len(COMMANDS))}"
 
 
 def _wrong_usage(message: str) -> int:

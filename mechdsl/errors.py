@@ -92,6 +92,10 @@ class MechError(Exception):
     def render(self) -> str:
         return "\n\n".join(d.render(self.source) for d in self.diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, for a traceback through our code says nothing about the text."""
+        return self.render().splitlines()
+
 
 class InternalError(Exception):
     """We are at fault: an invariant of mechdsl does not hold. Never raised for anything a text can contain."""
@@ -100,9 +104,12 @@ class InternalError(Exception):
 class UsageError(Exception):
     """What was asked for cannot be: an unknown regime, an address that is none. The market's text is not at fault."""
 
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then what is known."""
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 12) -> str:
+    """`Did you mean 'uniform'? Known here: ...`: the nearest known word, if any is near, then `most` known ones."""
     names = sorted(set(known))
     likely = names
     if len(names) > _COMPARED:  # of thousands, those of nearly the same length that begin alike
@@ -110,7 +117,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, likely, n=1, cutoff=0.6) or [n for n in names if n.lower() == word.lower()]
     parts = [f"Did you mean '{near[0]}'?"] if near else []
     if names:
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else ".")
+        shown = ", ".join(names[:most]) + (", ..." if len(names) > most else ".")
         parts.append(f"Known here: {shown}")
     return " ".join(parts) or "None is declared here."
 

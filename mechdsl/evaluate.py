@@ -15,7 +15,7 @@ import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.errors import InternalError
-from mechdsl.formula import Entry, IndexProduct, IndexSum, Letter, Quantity
+from mechdsl.formula import Entry, IndexProduct, IndexSum, Letter, Quantity, bound_apart
 
 __all__ = ["Array", "evaluate"]
 
@@ -120,6 +120,8 @@ def _entry(node: Entry, values: Mapping[Quantity, Any], letters: tuple[Letter, .
 
 
 def _aggregate(node: Any, values: Mapping[Quantity, Any], letters: tuple[Letter, ...], rank: int) -> Any:
+    if set(node.letters) & set(letters):  # `x[k] / sum(k: x[k])`, the sum being that of a `let`
+        node = _apart(node, letters)
     inner = letters + node.letters
     count = len(node.letters)
     body = np.asarray(_value(node.body, values, inner, rank), dtype=np.float64)
@@ -132,6 +134,13 @@ def _aggregate(node: Any, values: Mapping[Quantity, Any], letters: tuple[Letter,
     body = np.broadcast_to(body, lead + shape) if body.ndim >= count else np.broadcast_to(body, shape)
     axes = tuple(range(-count, 0))
     return body.sum(axis=axes) if isinstance(node, IndexSum) else body.prod(axis=axes)
+
+
+@functools.lru_cache(maxsize=1024)
+def _apart(node: Any, taken: tuple[Letter, ...]) -> Any:
+    """A sum or product whose own letters are none of those in use outside."""
+    renamed: Any = bound_apart(node, taken)
+    return renamed
 
 
 def _piecewise(node: sp.Piecewise, values: Mapping[Quantity, Any], letters: tuple[Letter, ...], rank: int) -> Any:

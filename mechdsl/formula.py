@@ -9,7 +9,7 @@ a thousand domains has formulas no longer than one with two. Own small node clas
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ __all__ = [
     "Interval",
     "Letter",
     "Quantity",
+    "bound_apart",
     "decided",
     "derivative",
     "entries",
@@ -343,6 +344,37 @@ def rename_letters(expression: sp.Basic, mapping: Mapping[Letter, sp.Expr]) -> A
     if not expression.args:
         return expression
     return expression.func(*(rename_letters(a, mapping) for a in expression.args))
+
+
+def bound_apart(expression: sp.Basic, taken: Collection[Letter], spare: Iterable[Letter] = ()) -> Any:
+    """The same formula, its sums over letters that are not in use outside: `x[k] / sum(i: x[i])`.
+
+    Args:
+        expression: a formula.
+        taken: letters in use where it is to stand.
+        spare: letters to prefer, for those that read it.
+    """
+    bound = {a for node in expression.atoms(_Aggregate) for a in node.letters}
+    if not bound & set(taken):
+        return expression
+    used = {*taken, *expression.atoms(Letter)}
+    fresh: dict[Letter, Letter] = {}
+    for letter in sorted(bound & set(taken), key=str):
+        unused = (a for a in spare if a.index_set == letter.index_set and a.name not in {str(u) for u in used})
+        fresh[letter] = next(unused, None) or _fresh(letter, used)
+        used.add(fresh[letter])
+    return _rebound(expression, fresh)
+
+
+def _rebound(expression: sp.Basic, fresh: Mapping[Letter, Letter]) -> Any:
+    """Bound letters replaced; free ones stay."""
+    if isinstance(expression, Letter) or not expression.args:
+        return expression
+    if isinstance(expression, _Aggregate):
+        mine = {a: fresh[a] for a in expression.letters if a in fresh}
+        body, where = (rename_letters(_rebound(e, fresh), mine) for e in (expression.body, expression.where))
+        return type(expression)(body, tuple(mine.get(a, a) for a in expression.letters), where)
+    return expression.func(*(_rebound(a, fresh) for a in expression.args))
 
 
 def substitute(expression: sp.Basic, quantity: Quantity, letters: tuple[Letter, ...], value: sp.Expr) -> Any:

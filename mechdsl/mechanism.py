@@ -30,16 +30,24 @@ class Mechanism:
 
     Args:
         market, structure, derivation, program: as made by the chain.
-        engine: the compiled programme.
+        compiles: makes the compiled programme, when somebody first asks something of it.
     """
 
     market: Market
     structure: Structure
     derivation: Derivation
     program: Program
-    engine: Any
+    compiles: Callable[[], Any]
+    _engine: list[Any] = field(default_factory=list)
     _found: dict[Hashable, Solution] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Any:
+        """The compiled programme: made once, and not at all where regimes share what another has found."""
+        if not self._engine:
+            self._engine.append(self.compiles())
+        return self._engine[0]
 
     def solve(self, report: Report, start: Solution | None = None) -> Solution:
         """The programme's solution at `report`; remembered. `start` is a solution at a neighbouring report."""

@@ -118,7 +118,10 @@ def mechanism(market: Market, structure: Structure, method: str | None = None) -
 
     derivation = structure.derive(market)
     program = structure.program(market, derivation)
-    return Mechanism(market, structure, derivation, program, compiled(program, method))
+    if method is not None:  # refused here, where somebody listens, and not at the first question
+        engine = compiled(program, method)
+        return Mechanism(market, structure, derivation, program, lambda: engine)
+    return Mechanism(market, structure, derivation, program, lambda: compiled(program))
 
 
 def run(market: Market, registry: Registry, method: str | None = None) -> Run:
@@ -176,15 +179,18 @@ def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
     """M060: why nobody takes it, by the structures that come nearest, and what the installed ones handle."""
     place = market.contracts[0].span if market.contracts else (market.objectives[0].span if market.objectives else None)
     kinds = tuple(contract.kind for contract in market.contracts)
-    known = sorted({kind for s in registry.structures for kind in s.handles.contracts})
+    known = registry.kinds
     strange = next((contract for contract in market.contracts if contract.kind not in known), None)
     message = f"no installed structure handles regime '{market.regime}'"
     installed = "; ".join(f"{s.name} ({s.handles})" for s in registry.structures)
     hint = f"Installed: {installed}." if installed else "No structures are installed."
-    if strange is not None and known:
+    lost = [b for b in matched.broken if b.name in kinds]
+    if lost:
+        hint = f"{'; '.join(f'plugin {b.name} was not taken: {b.reason}' for b in lost)}. {hint}"
+    elif strange is not None and known:
         message = f"{message}: none knows a contract '{strange.kind}'"
         place = strange.span if strange.span is None else word_span(market.source, strange.span, strange.kind)
-        hint = f"{did_you_mean(strange.kind, known)} {hint}"
+        hint = f"{did_you_mean(strange.kind, known)} A structure of your own is named with --plugin FILE. {hint}"
     elif not market.contracts:
         hint = f"The market has no contract: add one, contract A -> B: direct. {hint}"
     else:

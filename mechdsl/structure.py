@@ -1,25 +1,24 @@
 """A market structure: one frozen value that says what it handles, what follows from theory, what to solve, and the
 way home.
 
-Structures are plugins. The built-in ones are found as anyone else's are, by entry point (group `mechdsl.structures`)
-or from a file, and have no privilege. A structure is checked when it is registered; a broken one is named and left
-out, never fatal.
+Structures are plugins. The built-in ones are found as anyone else's are, by entry point or from a file, and have no
+privilege. A structure is checked when it is registered; a broken one is named and left out, never fatal; one for a kind
+of contract of its own is loaded for markets that have such a contract, and for no other.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
-import importlib.util
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mechdsl.distributions.plugged import Plugged, plugged
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
+from mechdsl.loading import Attempt, Point, attempt, failure, module, points, tried
 
 if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
 
-ENTRY_POINT_GROUP = "mechdsl.structures"
+STRUCTURES, CONTRACTS = "mechdsl.structures", "mechdsl.contracts"  # groups of entry points
 
 Report: TypeAlias = Mapping[Quantity, Array]
 """Reported types: type -> array of shape `(..., *quantity.shape)`."""
@@ -165,12 +164,42 @@ class Broken:
 class Registry:
     """The structures at hand, made once at start-up; `origins` says where each came from; the distributions beside
     them.
+
+    Args:
+        structures: of installed packages and of files.
+        broken: what could not be taken.
+        origins: by structure.
+        distributions: by name.
+        waiting: installed structures for kinds of contract of their own, not loaded until a market has one.
+        remarks: sentences about plugins that were taken all the same.
     """
 
     structures: tuple[Structure, ...]
     broken: tuple[Broken, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     distributions: Plugged = field(default_factory=plugged)
+    waiting: tuple[Point, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of contract that are known, of structures that wait too."""
+        return tuple(
+            sorted({kind for s in self.structures for kind in s.handles.contracts} | {p.name for p in self.waiting})
+        )
+
+    def knowing(self, kinds: Collection[str] | None = None) -> Registry:
+        """With the structures loaded that wait for contracts of these kinds; None: with all."""
+        wanted = [p for p in self.waiting if kinds is None or p.name in kinds]
+        if not wanted:
+            return self
+        gathered = _Gathering(
+            {s.name: s for s in self.structures}, list(self.broken), dict(self.origins), list(self.remarks)
+        )
+        for point in wanted:
+            gathered.take(point.name, point.origin, tried(point), point.name)
+        rest = tuple(p for p in self.waiting if p not in wanted)
+        return gathered.registry(self.distributions, rest)
 
 
 _CALLABLE_FIELDS: Mapping[str, int] = {"derive": 1, "program": 2, "parameters": 2, "recover": 2, "checks": 3}
@@ -219,80 +248,109 @@ def _accepts(function: Callable[..., Any], count: int) -> bool:
 def installed(files: Sequence[Path] = ()) -> Registry:
     """All structures and distributions: of installed packages (entry points), then of `files` (`--plugin`).
 
-    A file defines `STRUCTURE`, or `DISTRIBUTIONS`, or both.
+    A package's structure for a kind of contract of its own is named for that kind in the group `mechdsl.contracts`, and
+    loaded when a market has such a contract; any other is in the group `mechdsl.structures`, and loaded here. A file
+    defines `STRUCTURE`, or `DISTRIBUTIONS`, or both; it is waited for as long as it takes.
     """
-    modules: dict[Path, Any] = {}
-    structures: dict[str, Structure] = {}
-    broken: list[Broken] = []
-    origins: dict[str, str] = {}
-    points = sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
-    sources: list[tuple[str, str, Callable[[], Any]]] = [(p.name, p.value, p.load) for p in points]
-    for path in files:
-        try:
-            modules[path] = _module(path)
-        except Exception as error:  # noqa: BLE001 - as below
-            broken.append(Broken(path.stem, f"{path}: {type(error).__name__}: {error}"))
-    laws = [(p.stem, str(p), functools.partial(getattr, m, "DISTRIBUTIONS")) for p, m in modules.items()
-            if hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
-    sources += [(p.stem, str(p), functools.partial(_structure_in, m)) for p, m in modules.items()
-                if hasattr(m, "STRUCTURE") or not hasattr(m, "DISTRIBUTIONS")]  # fmt: skip
-    for name, origin, load in sources:
-        try:
-            candidate = load()
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; it must not take others with it
-            broken.append(Broken(name, f"{origin}: {type(error).__name__}: {error}"))
-            continue
-        reason = verify(candidate)
-        if reason is None and candidate.name in structures:
-            reason = f"the name '{candidate.name}' is already taken by {origins[candidate.name]}"
-        if reason is not None:
-            broken.append(Broken(name, f"{origin}: {reason}"))
-            continue
-        structures[candidate.name] = candidate
-        origins[candidate.name] = origin
+    gathered = _Gathering({}, [], {}, [])
+    for point in points(STRUCTURES):
+        gathered.take(point.name, point.origin, tried(point))
+    laws = []
+    for path in dict.fromkeys(files):
+        found = attempt(partial(module, path), None)
+        gathered.hear(path.stem, found)
+        if found.reason:
+            gathered.broken.append(Broken(path.stem, f"{path}: {found.reason}"))
+        elif not any(hasattr(found.value, name) for name in _DEFINED):
+            gathered.broken.append(Broken(path.stem, f"{path}: the file defines no {', and no '.join(_DEFINED)}"))
+        elif hasattr(found.value, "STRUCTURE"):
+            gathered.take(path.stem, str(path), Attempt(found.value.STRUCTURE))
+        if hasattr(found.value, "DISTRIBUTIONS"):
+            laws.append((path.stem, str(path), partial(getattr, found.value, "DISTRIBUTIONS")))
     distributions = plugged(laws)
-    broken += [Broken(name, reason) for name, reason in distributions.broken]
-    return Registry(tuple(structures.values()), tuple(broken), origins, distributions)
+    gathered.broken += [Broken(name, reason) for name, reason in distributions.broken]
+    return gathered.registry(distributions, points(CONTRACTS))
 
 
-def _module(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"mechdsl_plugin_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+_DEFINED = ("STRUCTURE", "DISTRIBUTIONS")
 
 
-def _structure_in(module: Any) -> Any:
-    if not hasattr(module, "STRUCTURE"):
-        raise AttributeError("the file defines no STRUCTURE, and no DISTRIBUTIONS")
-    return module.STRUCTURE
+@dataclass(slots=True)
+class _Gathering:
+    """A registry in the making."""
+
+    structures: dict[str, Structure]
+    broken: list[Broken]
+    origins: dict[str, str]
+    remarks: list[str]
+
+    def take(self, name: str, origin: str, found: Attempt, kind: str | None = None) -> None:
+        """Add the structure, or structures, that loading came to, or the reason why there is none."""
+        self.hear(name, found)
+        given = found.value if isinstance(found.value, tuple | list) else (found.value,)
+        for candidate in given:
+            reason = found.reason or verify(candidate)
+            if not reason and candidate.name in self.structures:
+                reason = (
+                    f"the name '{candidate.name}' is already taken by {self.origins.get(candidate.name, 'another')}"
+                )
+            if not reason and kind is not None and kind not in candidate.handles.contracts:
+                reason = f"it is declared for contracts of the kind '{kind}', and handles {candidate.handles}"
+            if reason:
+                self.broken.append(Broken(name, f"{origin}: {reason}"))
+                continue
+            self.structures[candidate.name] = candidate
+            self.origins[candidate.name] = origin
+
+    def hear(self, name: str, found: Attempt) -> None:
+        """Keep what a plugin printed out of what the command prints, and say so."""
+        if found.printed:
+            self.remarks.append(f"plugin {name} printed while it was loaded: {found.printed}")
+
+    def registry(self, distributions: Plugged, waiting: tuple[Point, ...]) -> Registry:
+        """The registry as it stands."""
+        structures, broken, remarks = tuple(self.structures.values()), tuple(self.broken), tuple(self.remarks)
+        return Registry(structures, broken, dict(self.origins), distributions, waiting, remarks)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The structure chosen for a market (or None) and why; `reasons` says why each other one was not."""
+    """The structure chosen for a market (or None) and why; `reasons` says why each other one was not, `broken` which
+    could not be asked.
+    """
 
     structure: Structure | None
     why: str
     reasons: Mapping[str, str]
+    broken: tuple[Broken, ...] = ()
 
 
 def match(market: Market, registry: Registry) -> Match:
     """The structure that handles `market`. Two that do are an error of the installation: the first by name is taken
     and said so.
     """
-    reasons = {s.name: _mismatch(market, s.handles) for s in registry.structures}
-    fitting = [s for s in registry.structures if reasons[s.name] is None]
+    at_hand = registry.knowing({c.kind for c in market.contracts})
+    reasons = {s.name: _reason(market, s.handles) for s in at_hand.structures}
+    fitting = [s for s in at_hand.structures if reasons[s.name] is None]
     others = {name: reason for name, reason in reasons.items() if reason is not None}
     if not fitting:
-        return Match(None, "no installed structure handles this market", others)
+        return Match(None, "no installed structure handles this market", others, at_hand.broken)
     chosen = min(fitting, key=lambda s: s.name)
     why = str(chosen.handles)
     if len(fitting) > 1:
         why += f" (also handled by {', '.join(s.name for s in fitting if s is not chosen)})"
-    return Match(chosen, why, others)
+    return Match(chosen, why, others, at_hand.broken)
+
+
+def _reason(market: Market, handles: Handles) -> str | None:
+    """Why a structure does not fit; what goes wrong in asking it is a reason too."""
+    try:
+        found = _mismatch(market, handles)
+    except Exception as error:  # noqa: BLE001 - another's code: it must not stand in the way of other structures
+        return f"whether it fits cannot be told: {failure(error)}"
+    if found is None or isinstance(found, str):
+        return found
+    return f"whether it fits cannot be told: `refuses` returns a {type(found).__name__}, no sentence and not None"
 
 
 def _mismatch(market: Market, handles: Handles) -> str | None:

@@ -50,6 +50,14 @@ class Subscript(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Within(Node):
+    """`x[video](M1)`: a quantity as it is in another regime, for tables and figures."""
+
+    quantity: Subscript
+    regime: Name
+
+
+@dataclass(frozen=True, slots=True)
 class Unary(Node):
     """`-E`, `+E`, `not E`."""
 
@@ -131,7 +139,7 @@ class Mapping(Node):
 
 Label: TypeAlias = Name | String | Number
 Expression: TypeAlias = (
-    Number | String | Name | Subscript | Unary | Binary | Aggregate | Call | Truncated | Sequence | Mapping
+    Number | String | Name | Subscript | Within | Unary | Binary | Aggregate | Call | Truncated | Sequence | Mapping
 )
 
 # ---------------------------------------------------------------------------------------------------------- statements

@@ -87,7 +87,9 @@ def test_a_point_that_is_not_optimal_fails(solved: tuple[Mechanism, Report, Outc
     mechanism, report, outcome = solved
     good = mechanism.solve(report)
     worse = replace(good, values={"x": np.asarray(good.values["x"]) * 1.001})
-    other = Mechanism(mechanism.market, mechanism.structure, mechanism.derivation, mechanism.program, mechanism.engine)
+    other = Mechanism(
+        mechanism.market, mechanism.structure, mechanism.derivation, mechanism.program, mechanism.compiles
+    )
     other.remember(report, worse)
     assert {"first-order conditions", "complementary slackness"} & failed(certify(other, report, outcome))
 
@@ -96,6 +98,8 @@ def test_multipliers_of_the_wrong_size_fail(solved: tuple[Mechanism, Report, Out
     mechanism, report, outcome = solved
     good = mechanism.solve(report)
     wrong = replace(good, multipliers={n: 1.001 * np.asarray(m) for n, m in good.multipliers.items()})
-    other = Mechanism(mechanism.market, mechanism.structure, mechanism.derivation, mechanism.program, mechanism.engine)
+    other = Mechanism(
+        mechanism.market, mechanism.structure, mechanism.derivation, mechanism.program, mechanism.compiles
+    )
     other.remember(report, wrong)
     assert "first-order conditions" in failed(certify(other, report, outcome))

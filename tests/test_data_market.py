@@ -411,4 +411,4 @@ def test_the_figures_are_experiments_of_the_model(tmp_path: Path, capsys: pytest
     assert "5 of 5 outcomes certified" in capsys.readouterr().out
     written = (tmp_path / "efforts.csv").read_text(encoding="utf-8").splitlines()
     assert len(written) == 6
-    assert (tmp_path / "payments_bar_profit.png").stat().st_size > 1000
+    assert (tmp_path / "payments_bar_payments_creator_profit.png").stat().st_size > 1000

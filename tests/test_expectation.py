@@ -110,7 +110,7 @@ def test_steep_types_get_points_of_their_own() -> None:
 )  # fmt: skip
 def test_an_axis_integrates_law_and_length(law: str) -> None:
     (one,) = mechdsl.parse(auction(1, law)).model.markets["main"].types[0].distributions
-    axis = Axis(one)
+    axis = Axis.of(one)
     v = (np.arange(20_000) + 0.5) / 20_000
     c = axis.points(v)
     assert axis.levels(c) == pytest.approx(v, abs=1e-8)

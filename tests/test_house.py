@@ -21,6 +21,7 @@ TREE = Path(__file__).parent.parent
 LAYERS = (
     "catalog",
     "errors",
+    "loading",
     "resources",
     "syntax_tree",
     "syntax",
@@ -52,7 +53,10 @@ LAYERS = (
     "sensitivity",
     "figures",
     "check",
+    "dossier",
+    "starter",
     "api",
+    "notebook",
     "commands",
     "cli",
 )

@@ -47,6 +47,10 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             ]
         }
     },
+    "ai_2025/figure_3.mech": {  # s + 2^(1/3) s^(7/3) = 20 for s = sqrt(x_1), by bisection; and 19.5 / (1 + 2^(-4/3))
+        "mu_12": {"allocation.x": [9.281955070507271, 16.953369882885802]},
+        "gamma_12": {"allocation.x": [19.5 / (1 + 2 ** (-4 / 3)) / 2 ** (1 / 3), 19.5 / (1 + 2 ** (-4 / 3))]},
+    },
     "ai_2025/six_regimes.mech": {  # computed apart from mechdsl, by two solvers and adaptive quadrature
         "M1": {"allocation.x": [6.33404964, 0.1243397], "payments.creator": [7.33264618, 0.07808724]},
         "M2": {"allocation.x": [5.02961009, 0.6952829], "payments.creator": [4.45683924, 0.83982926]},
@@ -135,7 +139,11 @@ ANSWERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "welfare": {"allocation.x": [1, 0, 0], "payments.supplier": [0.5, 0, 0], "revenue": -0.5, "welfare": -0.45},
     },
 }
-UNSOLVED = {"ai_2025/two_regimes.mech"}
+UNSOLVED = {  # drawn by the seed: tests/test_studies.py, tests/test_reproduction.py
+    "ai_2025/two_regimes.mech",
+    "ai_2025/figure_2.mech",
+    "ai_2025/mechanisms.mech",
+}
 CASES = [(file, regime) for file, regimes in ANSWERS.items() for regime in regimes]
 
 

@@ -264,6 +264,7 @@ def test_a_signal_and_a_contest() -> None:
         "regime a { layer union { represents creator } index j in s = 1..2 param e = 1 report c = {video: 1} }",
         "objective planner: minimize cost + 2 * payoff",
         "experiment e { vary w in {1, 2, 5}, d[video] in [1, 2, 5], e in 1..3 by 1 / 2 table revenue(M1), x[video] }",
+        "experiment e { vary seed in 1..3 table x[video](M1) / x[video] ( M2 ), sum(i: x[i](M1)), total(M1) }",
         "claim c: revenue(M1) >= revenue(M2) > 0, welfare(M1) != 2 * welfare(M2) 'doc'".replace("'", '"'),
         "layer creator[k] 'people who create' { choose x[k] }".replace("'", '"'),
         "layer creator[k] { choose x[k] <= 3 } 'people who create'".replace("'", '"'),

@@ -16,7 +16,8 @@ from mechdsl.outcome import Account, Outcome
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
 from mechdsl.report import terminal
-from mechdsl.report.terminal import View, aligned, as_html, as_text, comparison, regime
+from mechdsl.report.sheets import aligned
+from mechdsl.report.terminal import View, as_text, comparison, regime
 from mechdsl.structure import Broken, Registry
 
 
@@ -170,11 +171,8 @@ def test_regimes_side_by_side() -> None:
     assert "no structure handles it" in text
 
 
-def test_plain_text_and_html_hold_the_same() -> None:
-    text, html = as_text([run()]), as_html([run()])
-    assert "\x1b" not in text
-    assert html.startswith("<pre")
-    assert "certified" in html
+def test_plain_text_has_no_colours() -> None:
+    assert "\x1b" not in as_text([run()])
     assert as_text([run(), run(regime="other")]).count("side by side") == 1
 
 

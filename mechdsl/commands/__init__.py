@@ -28,10 +28,12 @@ COMMANDS = {
     "simulate": "outcomes at many draws of the types: means, errors, quantiles, and every row in a file",
     "sweep": "outcomes on a grid of params, and where along it what binds changes",
     "run": "the file's experiments: tables and figures",
+    "report": "one document with everything: a page, LaTeX or markdown",
     "inspect": "everything derived, each step named, justified and sourced",
     "check": "look at a model without solving it (or, with --deep, with many solves)",
     "fmt": "lay out files, in place",
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
+    "new": "a market structure to start from: a package that works",
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "at_option",
+    "awake",
     "bare_parser",
     "chosen",
     "existing",
@@ -65,7 +66,15 @@ def loaded(options: argparse.Namespace) -> tuple[Model, Registry]:
     stated = (options.set, getattr(options, "at", []))
     overrides, report = ([o for text in given for o in assignments(text)] for given in stated)
     at_hand = registry(options)
-    return load(options.file, overrides, report, options.seed, at_hand.distributions.families), at_hand
+    model = load(options.file, overrides, report, options.seed, at_hand.distributions.families)
+    return model, awake(at_hand, model)
+
+
+def awake(at_hand: Registry, model: Model) -> Registry:
+    """The registry with the structures loaded that know the model's contracts; broken ones are named on stderr."""
+    asked = at_hand.knowing({c.kind for market in model.markets.values() for c in market.contracts})
+    _say(asked, at_hand)
+    return asked
 
 
 def chosen(model: Model, options: argparse.Namespace) -> tuple[Market, ...]:
@@ -82,9 +91,17 @@ def registry(options: argparse.Namespace, *, quiet: bool = False) -> Registry:
     for name in options.plugin:
         existing(name)
     found = installed([Path(name) for name in options.plugin])
-    for broken in () if quiet else found.broken:
-        print(f"plugin {broken.name} was not taken: {broken.reason}", file=sys.stderr)
+    if not quiet:
+        _say(found)
     return found
+
+
+def _say(found: Registry, before: Registry | None = None) -> None:
+    """What is amiss with plugins, on stderr; what has been said `before` is not said again."""
+    told = [f"plugin {broken.name} was not taken: {broken.reason}" for broken in found.broken]
+    count = 0 if before is None else len(before.broken)
+    for sentence in (*told[count:], *found.remarks[0 if before is None else len(before.remarks) :]):
+        print(sentence, file=sys.stderr)
 
 
 def existing(name: str) -> None:

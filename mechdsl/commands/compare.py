@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from mechdsl.commands import ANSWERED, AT_FAULT, NOT_CERTIFIED, NOT_SOLVED
-from mechdsl.commands.arguments import bare_parser, chosen, existing, plugin_option, registry
+from mechdsl.commands.arguments import awake, bare_parser, chosen, existing, plugin_option, registry
 from mechdsl.commands.verdicts import fault
 from mechdsl.errors import UsageError
 
@@ -63,12 +63,12 @@ def _of_file(name: str, options: Namespace, found: Registry) -> list[Comparison]
     several = len(options.files) > 1
     made = []
     for overrides, said in variations(options.set):
-        model = load(name, overrides, (), options.seed)
+        model = load(name, overrides, (), options.seed, found.distributions.families)
         label = " ".join(part for part in (model.name if several else "", said) if part)
         markets = chosen(model, options)
         made.append(
             compare(
-                markets, model.claims if not options.regime else (), found, tolerance=options.tol,
+                markets, model.claims if not options.regime else (), awake(found, model), tolerance=options.tol,
                 published=options.claims == "paper", seed=options.seed, label=label or model.name,
             )
         )  # fmt: skip

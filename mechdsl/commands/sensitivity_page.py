@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mechdsl.market import Market
-from mechdsl.report.terminal import aligned
+from mechdsl.report.sheets import aligned
 from mechdsl.sensitivity import Sensitivity, flat_columns
 
 __all__ = ["sensitivity_table"]

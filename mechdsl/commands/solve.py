@@ -52,7 +52,7 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
     for market in markets:
         runs.append(pipeline.run(market, registry, options.method))
         page.print(terminal.regime(runs[-1], view))
-        moved = _sensitivity(runs[-1], model, options)
+        moved = _sensitivity(runs[-1], model, registry, options)
         if moved is not None:
             from mechdsl.commands.sensitivity_page import sensitivity_table
 
@@ -80,7 +80,7 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
         interrupted = True
     regimes = {r.market.regime: json_report.regime_object(r) for r in runs}
     for done in runs if options.sensitivity and not interrupted else ():
-        moved = _sensitivity(done, model, options)
+        moved = _sensitivity(done, model, registry, options)
         if moved is not None:
             from mechdsl.sensitivity import sensitivity_object
 
@@ -91,7 +91,7 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     return INTERRUPTED if interrupted else status(runs, named=bool(options.regime))
 
 
-def _sensitivity(run: Run, model: Model, options: Namespace) -> Sensitivity | None:
+def _sensitivity(run: Run, model: Model, registry: Registry, options: Namespace) -> Sensitivity | None:
     """How the outcome moves with the params, if that is asked for."""
     if not options.sensitivity:
         return None
@@ -105,6 +105,8 @@ def _sensitivity(run: Run, model: Model, options: Namespace) -> Sensitivity | No
     folder = Path(options.file).parent
 
     def remade(more: Sequence[Override]) -> Model:
-        return pipeline.elaborated(model.file, model.source, folder, [*stated, *more], report, options.seed)
+        return pipeline.elaborated(
+            model.file, model.source, folder, [*stated, *more], report, options.seed, registry.distributions.families
+        )
 
     return sensitivity(run, remade)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mechdsl.population.task import Task
     from mechdsl.structure import Registry
 
-__all__ = ["at_least", "resumable", "stated_task", "status", "study_options", "working"]
+__all__ = ["at_least", "resumable", "stated_task", "status", "study_options", "work_options", "working"]
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -40,10 +40,15 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def study_options(parser: argparse.ArgumentParser) -> None:
     """`--jobs`, `--scheduler`, `--resume`, `--json`."""
+    work_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
+
+
+def work_options(parser: argparse.ArgumentParser) -> None:
+    """`--jobs`, `--scheduler`, `--resume`."""
     parser.add_argument("--jobs", type=at_least(1), metavar="N", help="processes (default: as many as pay)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="compute on a Dask cluster: tcp://HOST:8786")
     parser.add_argument("--resume", action="store_true", help="go on where an interrupted run of the same stopped")
-    parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
 
 
 def stated_task(options: argparse.Namespace, draws: int = 0) -> tuple[Model, Registry, Task]:

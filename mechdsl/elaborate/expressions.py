@@ -26,6 +26,7 @@ from mechdsl.formula import (
     IndexSum,
     Letter,
     Quantity,
+    bound_apart,
     decided,
     letters_of,
     precision_of,
@@ -69,14 +70,18 @@ class Names(Protocol):
 
 @dataclass(slots=True)
 class Scope:
-    """Where an expression stands: the letters it may use, and which roles of quantities (None: all)."""
+    """Where an expression stands: the letters it may use, and which roles of quantities (None: all).
+
+    `apart`: sums of a `let` take other letters than these; in a constraint, say, whose left side may have them free.
+    """
 
     letters: Mapping[str, Letter] = field(default_factory=dict)
     roles: frozenset[str] | None = None
     purpose: str = ""
+    apart: bool = False
 
     def with_letters(self, letters: tuple[Letter, ...]) -> Scope:
-        return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose)
+        return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose, self.apart)
 
 
 DATA = frozenset({"param", "statistic"})
@@ -249,11 +254,11 @@ class Resolver:
             if not self._allowed(name, formula, scope, node):
                 return self._placeholder()
             places = self._places(name, indices, tuple(a.index_set for a in letters), node, scope)
-            return (
-                self._placeholder()
-                if places is None
-                else rename_letters(formula, dict(zip(letters, places, strict=True)))
-            )
+            if places is None:
+                return self._placeholder()
+            inlined = rename_letters(formula, dict(zip(letters, places, strict=True)))
+            taken = tuple(scope.letters.values()) if scope.apart else ()
+            return bound_apart(inlined, taken, self._spare(inlined))
         if self.names.kind(name) == "letter":
             self._error("M020", f"'{name}' is an index letter, it takes no indices", node, "Remove the brackets.")
             return self._placeholder()
@@ -269,6 +274,12 @@ class Resolver:
         if places is None:
             return self._placeholder()
         return Entry(quantity, *places) if places else quantity
+
+    def _spare(self, formula: sp.Expr) -> tuple[Letter, ...]:
+        """The letters that range over what the sums of a formula range over."""
+        sets = {a.index_set for a in formula.atoms(Letter)}
+        names = sorted(n for s in sets for n in self.names.letters_over(s))
+        return tuple(a for n in names if (a := self.names.letter(n)) is not None)
 
     def _allowed(self, name: str, formula: sp.Basic, scope: Scope, node: tree.Node) -> bool:
         """Whether what a `let` stands for may be used here; if not, what it contains is named."""

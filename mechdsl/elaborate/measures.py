@@ -1,8 +1,8 @@
 """What experiments tabulate and plot: expressions in a regime's own quantities and in what comes of it.
 
 `revenue`, `welfare`, `profit`, `payments`, `utility(platform)`, `information_rent`, `x[video]`, `sum(k: x[k])`,
-`revenue(M1) - revenue(M2)`. The words for outcomes stand in the formula as open quantities, named as they are written;
-whoever evaluates it knows their values.
+`revenue(M1) - revenue(M2)`, `x[video](M1) / x[video](M2)`. The words for outcomes, and quantities of a named regime,
+stand in the formula as open quantities, named as they are written; whoever evaluates it knows their values.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mechdsl.elaborate.outcomes import OUTCOME_WORDS
 from mechdsl.elaborate.places import word_span
 from mechdsl.errors import Diagnostic, MechError, Source, Span, did_you_mean
 from mechdsl.formula import IndexSet, Letter, Quantity, letters_of
-from mechdsl.market import Market
+from mechdsl.market import Declaration, Market
 
-__all__ = ["Measure", "OutcomeWord", "measure"]
+__all__ = ["Measure", "OutcomeWord", "QuantityOf", "measure"]
 
 _OF_LAYERS = ("payments", "utility")
 
@@ -41,18 +41,34 @@ class OutcomeWord:
 
 
 @dataclass(frozen=True, slots=True)
+class QuantityOf:
+    """`x[video](M1)`, `total(M1)`: a param, type, decision or `let` as it is in a regime."""
+
+    quantity: str
+    regime: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.quantity}({self.regime})"
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """One number for every outcome.
 
     Args:
-        formula: in the market's quantities and in one open quantity for each outcome word.
+        formula: in the market's quantities and in one open quantity for each word.
         words: open quantity -> what it stands for.
-        paired: whether it names its regimes itself, so that it says the same beside every regime.
     """
 
     formula: sp.Expr
-    words: tuple[tuple[Quantity, OutcomeWord], ...]
-    paired: bool
+    words: tuple[tuple[Quantity, OutcomeWord | QuantityOf], ...]
+
+    @property
+    def own(self) -> frozenset[Quantity]:
+        """The quantities it takes from the regime it is asked of; none where it names all its regimes itself."""
+        named = {q for q, word in self.words if word.regime is not None}
+        return frozenset(q for q in self.formula.atoms(Quantity) if q not in named)
 
 
 def measure(node: tree.Expression, market: Market, regimes: Sequence[str], source: Source) -> Measure:
@@ -69,9 +85,9 @@ def measure(node: tree.Expression, market: Market, regimes: Sequence[str], sourc
     """
     names = _Names(market, source, {})
     diagnostics: list[Diagnostic] = []
-    found: dict[str, OutcomeWord] = {}
+    found: dict[str, OutcomeWord | QuantityOf] = {}
     node = _named(node, _reader(market, regimes, found, diagnostics))
-    names.words.update({name: Quantity(name, (), "open") for name in found})
+    names.words.update({name: Quantity(name, _sets(word, market), "open") for name, word in found.items()})
     formula = Resolver(names, diagnostics).formula(node, Scope()) if not diagnostics else sp.S.Zero
     free = letters_of(formula)
     if free:
@@ -79,17 +95,43 @@ def measure(node: tree.Expression, market: Market, regimes: Sequence[str], sourc
         diagnostics.append(Diagnostic("M023", f"'{min(map(str, free))}' is not bound here", node.span, hint))
     if diagnostics:
         raise MechError(diagnostics, source)
-    words = tuple((names.words[n], w) for n, w in found.items())
-    return Measure(formula, words, any(w.regime for _, w in words))
+    return Measure(formula, tuple((names.words[n], w) for n, w in found.items()))
+
+
+def _sets(word: OutcomeWord | QuantityOf, market: Market) -> tuple[IndexSet, ...]:
+    if isinstance(word, OutcomeWord):
+        return ()
+    return next(d.quantity.sets for d in _declared(market) if d.quantity.name == word.quantity)
+
+
+def _declared(market: Market) -> tuple[Declaration, ...]:
+    return (*market.declarations.values(), *(let for let, _ in market.lets))
 
 
 def _reader(
-    market: Market, regimes: Sequence[str], found: dict[str, OutcomeWord], diagnostics: list[Diagnostic]
+    market: Market,
+    regimes: Sequence[str],
+    found: dict[str, OutcomeWord | QuantityOf],
+    diagnostics: list[Diagnostic],
 ) -> Callable[[tree.Node], tree.Node | None]:
     layers = [layer.name for layer in market.layers]
+    quantities = {str(d.quantity.name) for d in _declared(market)}
+
+    def elsewhere(name: str, regime: tree.Name) -> str:
+        """`x(M1)`, noted."""
+        if regime.id not in regimes:
+            hint = did_you_mean(regime.id, regimes)
+            diagnostics.append(Diagnostic("M017", f"unknown regime '{regime.id}'", regime.span, hint))
+        stated = QuantityOf(name, regime.id)
+        found[stated.name] = stated
+        return stated.name
 
     def read(node: tree.Node) -> tree.Node | None:
+        if isinstance(node, tree.Within) and node.quantity.name in quantities:
+            return replace(node.quantity, name=elsewhere(node.quantity.name, node.regime))
         word, given = _call(node)
+        if isinstance(node, tree.Call) and word in quantities and len(given) == 1:
+            return tree.Name(node.span, elsewhere(word, tree.Name(node.span, given[0])))
         if word not in OUTCOME_WORDS:
             return None
         regime = layer = None
@@ -157,8 +199,7 @@ class _Names:
 
     def _letters(self) -> dict[str, Letter]:
         market = self.market
-        declared = [*market.declarations.values(), *(d for d, _ in market.lets)]
-        groups = [*(d.letters for d in declared), *(y.letters for y in market.layers)]
+        groups = [*(d.letters for d in _declared(market)), *(y.letters for y in market.layers)]
         groups += [c.letters for c in market.constraints]
         bound = [a for c in market.constraints for a in (c.left - c.right).atoms(Letter)]
         bound += [a for y in market.layers for a in (y.cost + y.value).atoms(Letter)]

@@ -24,7 +24,7 @@ __all__ = ["FIGURES", "OUTCOME_WORDS", "claim_mistakes", "experiment_mistakes"]
 OUTCOME_WORDS = ("revenue", "welfare", "profit", "payments", "utility", "information_rent")
 """What a claim may speak of: `revenue(M1)`."""
 
-FIGURES = ("bar", "box", "heatmap", "line")
+FIGURES = ("bar", "box", "heatmap", "line", "trace")
 """What can be plotted."""
 
 _OF_LAYERS = ("payments", "utility")
@@ -72,6 +72,9 @@ def experiment_mistakes(
                 case tree.VaryItem():
                     for axis in item.axes:
                         yield from _axis_mistakes(axis, next(iter(markets)))
+                        if axis.path == ("seed",) and "seed" in lines:
+                            message = f"the seed is already given, in line {lines['seed']}"
+                            yield Diagnostic("M011", message, axis.span, "Remove one of the two.")
                 case tree.TableItem():
                     for column in item.columns:
                         yield from speech.mistakes(column)
@@ -123,6 +126,9 @@ class _Speech:
                 yield from self._name(node)
             case tree.Subscript():
                 yield from self._entry(node)
+            case tree.Within():
+                yield from self._entry(node.quantity)
+                yield from self._regime(node.regime)
             case tree.Call():
                 yield from self._call(node)
             case tree.Unary():
@@ -156,6 +162,10 @@ class _Speech:
         else:
             yield Diagnostic("M010", word, node.span, did_you_mean(node.id, self.known()))
 
+    def _regime(self, name: tree.Name) -> Iterator[Diagnostic]:
+        if name.id not in self.regimes:
+            yield _no_regime(name.id, name.span, self.regimes)
+
     def _entry(self, node: tree.Subscript) -> Iterator[Diagnostic]:
         if self.market is None:
             return
@@ -186,6 +196,10 @@ class _Speech:
         if node.name in _FUNCTIONS:
             for argument in node.arguments:
                 yield from self.mistakes(argument.value)
+            return
+        values = [a.value for a in node.arguments]
+        if self.quantities.get(node.name) == () and len(values) == 1 and isinstance(values[0], tree.Name):
+            yield from self._regime(values[0])  # `total(M1)`
             return
         if node.name not in OUTCOME_WORDS:
             message = f"unknown function '{node.name}'"
@@ -273,6 +287,9 @@ def _axis_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
         return word_span(market.source, axis.span, word)
 
     params = tuple(n for n, d in market.declarations.items() if d.quantity.role == "param")
+    if axis.path == ("seed",) and name not in market.declarations:
+        yield from _seed_mistakes(axis, market)
+        return
     if name not in params:
         what = f" but {ROLES[market.declarations[name].quantity.role]}" if name in market.declarations else ""
         yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), did_you_mean(name, params))
@@ -286,6 +303,23 @@ def _axis_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
             message = f"{index_set.name} has no label '{label}', so {'.'.join(axis.path)} is no entry"
             yield Diagnostic("M015", message, at(label), did_you_mean(label, index_set.labels))
     yield from _range_mistakes(axis, quantity, market)
+
+
+def _seed_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
+    """Seeds are whole numbers from 0."""
+    given = axis.values
+    if isinstance(given, tree.Range):
+        stated = _stated_range(given, "seed")
+        numbers = [_constant(n) for n in (given.first, given.last, given.by) if n is not None]
+        if isinstance(stated, Diagnostic):
+            yield stated
+            return
+    else:
+        nodes = given.items if isinstance(given, tree.Sequence) else given.labels
+        numbers = [_constant(n) if isinstance(n, tree.Number | tree.Unary | tree.Binary) else None for n in nodes]
+    if any(n is None or n < 0 or n.denominator != 1 for n in numbers):
+        hint = "For example: vary seed in 1..10."
+        yield Diagnostic("M032", "seeds are whole numbers from 0", word_span(market.source, axis.span, "seed"), hint)
 
 
 def _range_mistakes(axis: tree.Axis, quantity: Quantity, market: Market) -> Iterator[Diagnostic]:

@@ -132,7 +132,7 @@ class RegimeBuilder:
                     part.target,
                     "Naming a layer again adds to it: use the same letters, or leave them out.",
                 )
-        scope = Scope({a.name: a for a in letters})
+        scope = Scope({a.name: a for a in letters}, apart=True)
         found: dict[str, sp.Expr] = {}
         lines: dict[str, int] = {}
         represents: str | None = None
@@ -358,7 +358,7 @@ class RegimeBuilder:
             letters = self.names.letters(statement.target.letters)
             if letters is None:
                 continue
-            scope = Scope({a.name: a for a in letters})
+            scope = Scope({a.name: a for a in letters}, apart=True)
             resolver = Resolver(self.names, self.names.diagnostics, self.names.origins)
             where = sp.true if statement.where is None else resolver.condition(statement.where, scope)
             left, right = resolver.formula(statement.left, scope), resolver.formula(statement.right, scope)

@@ -66,6 +66,10 @@ LAWS: Mapping[str, str] = MappingProxyType(
 NO_EXPRESSION: Mapping[type, tuple[str, str]] = MappingProxyType(
     {
         tree.Truncated: ("a distribution", "Draw a param from it first: `param a ~ normal(0, 1) on [0, 2]`."),
+        tree.Within: (
+            "a quantity of another regime",
+            "Tables and figures compare regimes; a formula speaks of its own. (A product is written with '*'.)",
+        ),
         tree.String: ("a string", "A formula is made of numbers and names, and names stand without quotes."),
         tree.Mapping: ("a map", "Give it a name first: `param a[k] = {video: 1, text: 2}`, then a[k]."),
         tree.Sequence: ("a list", "Give it a name first: `param a[k] = [1, 2]`, then a[k]."),

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
 from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
+from mechdsl.engines.cells import Cells, Vertices
 from mechdsl.engines.optimum import Compiled, compile_optimum
 from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
@@ -32,6 +33,7 @@ CERTIFIED = 1e-9  # residuals and gap up to which a point is taken
 SOUND = 1e-6  # and what `optimal` means for one found by Ipopt
 _BLOCK_ENTRIES = 40_000  # terms in a block: its arrays stay in the cache
 _BLOCK_MOST = 4096
+_ALONE, _EACH = 32, 50  # answers a call that a linear programme's cells are learnt from: some, and one for so many
 _ROUNDS = 12  # of starts solved alone, where none is known beforehand
 
 Mask = npt.NDArray[np.bool_]
@@ -108,10 +110,14 @@ class Batch:
             result.one_by_one(given, np.arange(count))
             return result.solution(count, "no batch")
         workers = threads or _cores()
+        costs = ready.take_known(given, count, result)
+        left = np.flatnonzero(~result.certified)
         if ready.monotone(given):
-            ready.run(given, np.arange(count), related, None, result, workers)
+            ready.run(given, left, related, None, result, workers)
         else:
             ready.spread(given, count, result, workers)
+        if costs is not None:
+            ready.learn(given, costs, left, result)
         lost = np.flatnonzero(~(result.certified | result.asked))
         result.one_by_one(given, lost)
         return result.solution(int(result.asked.sum()), "in one batch")
@@ -174,6 +180,21 @@ class _Result:
         worst = max(found.residuals[name] for name in self.residuals)
         self.certified[n] = worst <= SOUND or max(self.gap[n], found.residuals["feasibility"]) <= SOUND
 
+    def judged(self, block: Places, judged: _Judged, good: Mask) -> None:
+        """Take those of a block that are good and whose residuals, and gaps where there are any, are small."""
+        verdict = judged.verdict
+        good = good & ~(judged.gap > CERTIFIED)
+        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
+            good &= figures <= CERTIFIED  # NaN fails
+        for kept, new in ((self.values, judged.point), (self.multipliers, judged.prices)):
+            for name, value in new.items():
+                kept[name][block[good]] = value[good]
+        for name in self.residuals:
+            self.residuals[name][block[good]] = getattr(verdict, name)[good]
+        self.objective[block[good]] = verdict.objective[good]
+        self.gap[block[good]] = judged.gap[good]
+        self.certified[block] = good
+
     def solution(self, fallbacks: int, method: str) -> BatchSolution:
         if fallbacks:
             method += f", {fallbacks} one at a time"
@@ -202,6 +223,8 @@ class _Ready:
         self.code = Loaded(laid.layout, laid.numbers, laid.open_at, library)
         self.residuals = Residuals(machine.program, draws=True)
         self.machine = machine
+        self.cells: Cells | None = None
+        self.looked = False
         terms = len(laid.numbers)
         self.size = int(min(max(_BLOCK_ENTRIES // max(1, terms), 16), _BLOCK_MOST))
 
@@ -228,6 +251,64 @@ class _Ready:
         with ThreadPoolExecutor(min(workers, len(blocks))) as pool:
             for _ in pool.map(lambda block: self.solve(parameters, block, related, start, result), blocks):
                 pass
+
+    def take_known(self, parameters: Mapping[Quantity, Array], count: int, result: _Result) -> Array | None:
+        """A linear programme's vertices where a known cell holds the costs, and all costs (N, columns); else None."""
+        if not self.looked and count:
+            self.looked = True
+            self.cells = Cells.of(self.form, self.form.at({q: table[0] for q, table in parameters.items()}))
+        if self.cells is None:
+            return None
+        costs = self._costs(parameters, count)
+        self._take(parameters, np.arange(count), self.cells.at(costs), result)
+        return costs
+
+    def learn(self, parameters: Mapping[Quantity, Array], costs: Array, fresh: Places, result: _Result) -> None:
+        """Cells from what was just found, then from a few solved alone, until they hold what is left."""
+        cells = self.cells
+        assert cells is not None
+        found = fresh[result.certified[fresh]]
+        if len(found):
+            shown = np.concatenate([table[found].reshape(len(found), -1) for table in result.values.values()], axis=1)
+            _, first = np.unique(np.round(shown, 6), axis=0, return_index=True)
+            for place in found[first[:_ALONE]]:
+                self._learn(cells, costs, int(place), result)
+        for _ in range(_ALONE + len(costs) // _EACH):
+            left = np.flatnonzero(~(result.certified | result.asked))
+            self._take(parameters, left, cells.at(costs[left]), result)
+            left = left[~result.certified[left]]
+            if not len(left):
+                return
+            seed = int(left[len(left) // 2])
+            result.one_by_one(parameters, np.array([seed]))
+            if not result.certified[seed]:
+                return
+            self._learn(cells, costs, seed, result)
+
+    def _learn(self, cells: Cells, costs: Array, place: int, result: _Result) -> None:
+        at = {name: value[place] for name, value in result.values.items()}
+        prices = {name: value[place] for name, value in result.multipliers.items()}
+        cells.learn(self.form.columns(at), self.form.rows(prices), costs[place])
+
+    def _costs(self, parameters: Mapping[Quantity, Array], count: int) -> Array:
+        """(N, columns) of the minimised objective: its slopes."""
+        nowhere = np.zeros((count, self.form.n))
+        with np.errstate(all="ignore"):
+            verdict = judged_together(
+                self.residuals, parameters, self._by_variable(nowhere),
+                self._by_constraint(np.zeros((count, self.form.m))), self._bounds(parameters, count),
+            )  # fmt: skip
+        costs = np.zeros((count, self.form.n))
+        for b in self.form.blocks:
+            costs[:, b.start : b.start + b.size] = verdict.reduced[b.variable.name].reshape(-1, b.size)
+        return costs
+
+    def _take(self, parameters: Mapping[Quantity, Array], which: Places, found: Vertices, result: _Result) -> None:
+        places = which[found.known]
+        if len(places):
+            given = {q: table[places] for q, table in parameters.items()}
+            judged = self.judged(given, *(t[found.known] for t in (found.x, found.multipliers, found.low, found.high)))
+            result.judged(places, judged, np.ones(len(places), dtype=bool))
 
     def spread(self, parameters: Mapping[Quantity, Array], count: int, result: _Result, workers: int) -> None:
         """Where no start is known beforehand: from one solved alone to its neighbours, and again where that fails."""
@@ -256,19 +337,9 @@ class _Ready:
         opened = self.laid.opened(given, len(block))
         x, multipliers, low, high, status = self.code.solve(opened, related, start)
         judged = self.judged(given, x, multipliers, low, high)
-        verdict = judged.verdict
         good = (status == 0) & np.isfinite(opened).all(axis=1)
         good &= judged.gap <= CERTIFIED if start is None else ~(judged.gap > CERTIFIED)
-        for figures in (verdict.feasibility, verdict.stationarity, verdict.complementarity):
-            good &= figures <= CERTIFIED  # NaN fails
-        for kept, new in ((result.values, judged.point), (result.multipliers, judged.prices)):
-            for name, value in new.items():
-                kept[name][block[good]] = value[good]
-        for name in result.residuals:
-            result.residuals[name][block[good]] = getattr(verdict, name)[good]
-        result.objective[block[good]] = verdict.objective[good]
-        result.gap[block[good]] = judged.gap[good]
-        result.certified[block] = good
+        result.judged(block, judged, good)
 
     def judged(self, given: Mapping[Quantity, Array], x: Array, multipliers: Array, low: Array, high: Array) -> _Judged:
         """Points with their residuals and duality gaps (`gap.duality_gap`).

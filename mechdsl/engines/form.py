@@ -155,6 +155,11 @@ class Form:
         outputs += [(b.condition, b.constraint.letters) for b in self._conditional]
         return (render(outputs, lowered.opens, lowered.data) if outputs else None), openings
 
+    @property
+    def closed_bounds(self) -> bool:
+        """Whether no bound depends on open parameters."""
+        return all(bound is not None for bound in self._static_bounds)
+
     def at(self, parameters: Mapping[Quantity, Array]) -> Numbers:
         """The coefficients at these values of the open parameters."""
         if self._closed is not None:

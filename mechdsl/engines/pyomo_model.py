@@ -124,6 +124,8 @@ class _Builder:
             return pyo.quicksum(terms) if isinstance(node, IndexSum) else pyo.prod(terms)
         if isinstance(node, sp.Piecewise):
             return self.value(next(e for e, c in node.args if self.holds(c, at)), at)
+        if isinstance(node, sp.KroneckerDelta):  # of indices, which are known
+            return int(self.number(node, at))
         rule = _RULES.get(node.func)
         if rule is None:
             raise ValueError(f"Pyomo has no '{node.func.__name__}': {node}")

@@ -261,6 +261,9 @@ class _Rules(StrPrinter):  # type: ignore[misc]
     def _print_log(self, node: Any) -> str:
         return f"pyo.log({self._print(node.args[0])})"
 
+    def _print_KroneckerDelta(self, node: Any) -> str:
+        return f"int({self.condition(sp.Eq(*node.args, evaluate=False))})"
+
     def _print_Abs(self, node: Any) -> str:
         return f"abs({self._print(node.args[0])})"
 

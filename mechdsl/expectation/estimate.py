@@ -22,6 +22,7 @@ from mechdsl.market import Market
 __all__ = ["Estimate", "Estimates", "Figure", "Range", "estimates"]
 
 FEW = 2  # open types up to which quadrature is used
+FEW_STEPWISE = 3  # where the allocation jumps from vertex to vertex: sampling is slow there, and pieces are polynomials
 BUDGET = 2**17  # effort of quasi-Monte Carlo
 LEVEL = 0.999  # of the confidence interval that its error is
 
@@ -112,7 +113,7 @@ def estimates(
     if not integrand.open:
         values, errors, _, _ = integrand.at(np.zeros((1, 0)))
         return Estimates(places, values[0], errors[0], None, "all types are known: one outcome", 1)
-    if len(integrand.open) <= FEW:
+    if len(integrand.open) <= FEW or (len(integrand.open) <= FEW_STEPWISE and integrand.stepwise):
         with suppress(TooHardError):
             found, bounds, points = quadrature(integrand, tolerance)
             kind = "adaptive" if len(integrand.open) == 1 else "nested adaptive"

@@ -19,6 +19,7 @@ from mechdsl.market import Market
 __all__ = ["HARD", "Integrand", "columns_of"]
 
 _OTHER = 1e-6
+_SEEN = 64
 HARD = 64  # points of a batch that a single solve is worth
 
 
@@ -57,6 +58,15 @@ class Integrand:
     def measures(self) -> tuple[int | None, ...]:
         """For each column the entry against whose length it is integrated, or None."""
         return tuple(c.rule.measures[c.rule.names.index(c.name)] for c in self.columns)
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether decisions take but a few values, those of vertices of a linear programme: seen at some types."""
+        decided = [j for j, column in enumerate(self.columns) if column.name[0] == "x"]
+        levels = np.random.default_rng(0).random((_SEEN, len(self.open)))
+        types = np.column_stack([self.laws[j].quantile(levels[:, n]) for n, j in enumerate(self.open)])
+        values = self.at(types)[0][:, decided]
+        return bool(decided) and len(np.unique(np.round(values, 9), axis=0)) <= _SEEN // 4
 
     def at(self, types: Array) -> tuple[Array, Array, Mask, int]:
         """(N, C) values, (N, C) their errors, (N, P) what binds, the effort; at types of the open entries (N, D)."""

@@ -41,6 +41,8 @@ GAUSS[1::2] = np.concatenate([_G, _G[-2::-1]])
 _EDGE = 1e-12  # the ends themselves may be singular
 _SAMPLES = 6
 _ROUNDS = 12  # of halving panels
+_HALVINGS = 50  # rounds of narrowing brackets
+_FEW = 100  # brackets up to which three halvings are looked up in one call: a call costs more than its points
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +107,19 @@ class _Bracket:
     at_right: Hashable
     settled: bool = False
 
+    def narrowed(self, points: Array, met: Sequence[Hashable]) -> list[_Bracket]:
+        """Halved as often as the labels met at evenly spread points inside allow; other changes found on the way."""
+        low, high, others = -1, len(points), []
+        while high - low > 1:
+            middle = (low + high) // 2
+            if met[middle] == self.at_left:
+                low, self.left = middle, float(points[middle])
+                continue
+            if met[middle] != self.at_right:  # a third label: the piece between has two ends
+                others.append(_Bracket(self.line, float(points[middle]), self.right, met[middle], self.at_right))
+            high, self.right, self.at_right = middle, float(points[middle]), met[middle]
+        return others
+
 
 def _brackets(
     values: Values, labels: Labels, count: int, tolerance: float, scale: Callable[[Array], Array],
@@ -120,19 +135,19 @@ def _brackets(
             between = any(places[j] < cut < places[j + 1] for cut in cuts)
             if row[j] != row[j + 1] and not between:
                 brackets.append(_Bracket(one, float(places[j]), float(places[j + 1]), row[j], row[j + 1]))
-    for _ in range(50):
+    for _ in range(_HALVINGS):
         active = [b for b in brackets if not b.settled]
         if not active:
             break
-        middles = np.array([(b.left + b.right) / 2 for b in active])
-        met = labels(np.array([b.line for b in active]), middles)
-        for bracket, middle, label in zip(active, middles, met, strict=True):
-            if label == bracket.at_left:
-                bracket.left = float(middle)
-            else:
-                if label != bracket.at_right:  # a third label: the piece between has two ends
-                    brackets.append(_Bracket(bracket.line, float(middle), bracket.right, label, bracket.at_right))
-                bracket.right, bracket.at_right = float(middle), label
+        halvings = 3 if len(active) <= _FEW else 1
+        parts = np.linspace(0.0, 1.0, 2**halvings + 1)[1:-1]
+        left, width = (
+            np.array(ends)[:, None] for ends in ([b.left for b in active], [b.right - b.left for b in active])
+        )
+        points = left + width * parts
+        met = labels(np.repeat([b.line for b in active], len(parts)), points.ravel())
+        for j, bracket in enumerate(active):
+            brackets += bracket.narrowed(points[j], met[j * len(parts) : (j + 1) * len(parts)])
         _settle(values, [b for b in active if b.right - b.left < narrow], tolerance, scale)
     return brackets
 
@@ -142,8 +157,7 @@ def _settle(values: Values, near: list[_Bracket], tolerance: float, scale: Calla
     if not near:
         return
     lines = np.array([b.line for b in near])
-    low, _ = values(lines, np.array([b.left for b in near]))
-    high, _ = values(lines, np.array([b.right for b in near]))
+    low, high = np.split(values(np.tile(lines, 2), np.array([b.left for b in near] + [b.right for b in near]))[0], 2)
     width = np.array([b.right - b.left for b in near])[:, None]
     allowed = tolerance * scale(np.maximum(np.abs(low), np.abs(high)))
     small = np.all(np.abs(high - low) * width <= 0.1 * allowed, axis=1) | (width[:, 0] < 1e-13)
@@ -160,8 +174,11 @@ def _places(cuts: Sequence[float]) -> Array:
 def _gaps(brackets: list[_Bracket], count: int, cuts: Sequence[float]) -> tuple[Whole, Array, Array]:
     """The smooth pieces between brackets and cuts: line, left end, right end."""
     found = []
+    changes: dict[int, list[tuple[float, float]]] = {one: [(c, c) for c in cuts] for one in range(count)}
+    for b in brackets:
+        changes[b.line].append((b.left, b.right))
     for one in range(count):
-        stops = sorted([(b.left, b.right) for b in brackets if b.line == one] + [(c, c) for c in cuts])
+        stops = sorted(changes[one])
         at = 0.0
         for left, right in (*stops, (1.0, 1.0)):
             if left > at:
@@ -177,8 +194,8 @@ def _slivers(values: Values, brackets: list[_Bracket], count: int) -> tuple[Arra
         width = values(np.array([0]), np.array([0.5]))[0].shape[1]
         return np.zeros((count, width)), np.zeros((count, width)), np.zeros((count, width))
     lines = np.array([b.line for b in brackets])
-    low, low_error = values(lines, np.array([b.left for b in brackets]))
-    high, high_error = values(lines, np.array([b.right for b in brackets]))
+    ends = np.array([b.left for b in brackets] + [b.right for b in brackets])
+    (low, high), (low_error, high_error) = (np.split(table, 2) for table in values(np.tile(lines, 2), ends))
     width = np.array([b.right - b.left for b in brackets])[:, None]
     total = np.zeros((count, low.shape[1]))
     sizes, errors = np.zeros_like(total), np.zeros_like(total)

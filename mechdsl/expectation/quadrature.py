@@ -1,4 +1,4 @@
-"""Expectations over one or two types: nested adaptive Gauss-Kronrod, split where the set of what binds changes.
+"""Expectations over a few types: nested adaptive Gauss-Kronrod, split where the set of what binds changes.
 
 Along each line the kinks are found by bisection, and so are the places where the sequence of pieces along a line
 changes; between them everything is smooth.
@@ -13,12 +13,13 @@ import numpy as np
 from mechdsl.evaluate import Array
 from mechdsl.expectation.axis import Axis
 from mechdsl.expectation.integrand import Integrand
-from mechdsl.expectation.panels import Whole, integrals
+from mechdsl.expectation.panels import Integrals, Whole, integrals
 from mechdsl.expected import Mask
 
 __all__ = ["TooHardError", "quadrature"]
 
-_PLACES = np.linspace(0, 1, 8).clip(1e-12, 1 - 1e-12)  # along a line, where its sequence of pieces is looked at
+# Where the sequence of pieces along a line is looked at; and that of such sequences across a plane.
+_PLACES, _FEWER = np.linspace(0, 1, 8).clip(1e-12, 1 - 1e-12), np.linspace(0, 1, 5).clip(1e-12, 1 - 1e-12)
 _INNER = 0.25  # share of the tolerance that goes to the inner integrals
 _CHUNK = 20_000
 MOST = 2**21  # effort beyond which quadrature gives up
@@ -29,10 +30,10 @@ class TooHardError(Exception):
 
 
 def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, int]:
-    """Integrals of all columns over one or two open types, their errors, and the number of points.
+    """Integrals of all columns over a few open types, their errors, and the number of points.
 
     Args:
-        integrand: of one or two open types.
+        integrand: of one open type, two or three.
         tolerance: relative to what the columns of a kind come to together.
 
     Raises:
@@ -44,28 +45,24 @@ def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, in
     def scale(sizes: Array) -> Array:
         return sizes @ groups + 1e-300
 
-    if len(box.axes) == 1:
-        along = integrals(
-            lambda line, v: box.values(v[:, None]), lambda line, v: box.labels(v[:, None]), 1, tolerance, scale,
-            box.axes[0].cuts,
+    def over(heads: Array, share: float) -> Integrals:
+        """What is left to integrate beyond each of these heads (L, k), the first k types."""
+        axis = box.axes[heads.shape[1]]
+        last = heads.shape[1] + 1 == len(box.axes)
+
+        def values(line: Whole, v: Array) -> tuple[Array, Array]:
+            points = np.column_stack((heads[line], v))
+            if last:
+                return box.values(points)
+            found = over(points, _INNER * share)
+            return found.values, found.errors
+
+        return integrals(
+            values, lambda line, v: box.sequences(np.column_stack((heads[line], v))), len(heads), share, scale,
+            axis.cuts, narrow=1e-6 if last else 1e-5,
         )  # fmt: skip
-        return along.values[0], along.errors[0], box.asked
 
-    def line_values(_: Whole, heads: Array) -> tuple[Array, Array]:
-        found = integrals(
-            lambda line, v: box.values(np.column_stack((heads[line], v))),
-            lambda line, v: box.labels(np.column_stack((heads[line], v))),
-            len(heads), _INNER * tolerance, scale, box.axes[1].cuts,
-        )  # fmt: skip
-        return found.values, found.errors
-
-    def line_labels(_: Whole, heads: Array) -> list[Hashable]:
-        points = np.column_stack((np.repeat(heads, len(_PLACES)), np.tile(_PLACES, len(heads))))
-        met = box.labels(points)
-        rows = (met[j : j + len(_PLACES)] for j in range(0, len(met), len(_PLACES)))
-        return [tuple(a for a, b in zip(row, [None, *row], strict=False) if a != b) for row in rows]
-
-    whole = integrals(line_values, line_labels, 1, tolerance, scale, box.axes[0].cuts, narrow=1e-5)
+    whole = over(np.zeros((1, 0)), tolerance)
     return whole.values[0], whole.errors[0], box.asked
 
 
@@ -74,14 +71,14 @@ class _Box:
 
     def __init__(self, integrand: Integrand) -> None:
         self.integrand = integrand
-        self.axes = tuple(Axis(integrand.laws[j]) for j in integrand.open)
+        self.axes = tuple(Axis.of(integrand.laws[j]) for j in integrand.open)
         self.asked = 0
         self.effort = 0
 
     def values(self, v: Array) -> tuple[Array, Array]:
         """Integrands over `v`, weights of their measures included, and their errors."""
-        values, errors, _ = self._at(v)
         types = self._types(v)
+        values, errors, _ = self._at(types)
         weights = [axis.weights(types[:, j]) for j, axis in enumerate(self.axes)]
         by_law = np.prod([w[0] for w in weights], axis=0)
         factors = np.empty_like(values)
@@ -95,17 +92,22 @@ class _Box:
         with np.errstate(invalid="ignore"):
             return values * factors, errors * factors
 
-    def labels(self, v: Array) -> list[Hashable]:
-        """What binds, as bytes."""
-        pattern = self._at(v)[2]
-        return [row.tobytes() for row in np.packbits(pattern, axis=1)]
+    def sequences(self, heads: Array) -> list[Hashable]:
+        """What binds at points; where types are left to choose, the sequence of it along the next one of them."""
+        if heads.shape[1] == len(self.axes):
+            pattern = self._at(self._types(heads))[2]
+            return [row.tobytes() for row in np.packbits(pattern, axis=1)]
+        places = _PLACES if heads.shape[1] + 1 == len(self.axes) else _FEWER
+        met = self.sequences(np.column_stack((np.repeat(heads, len(places), axis=0), np.tile(places, len(heads)))))
+        rows = (met[j : j + len(places)] for j in range(0, len(met), len(places)))
+        return [tuple(a for a, b in zip(row, [None, *row], strict=False) if a != b) for row in rows]
 
     def _types(self, v: Array) -> Array:
         return np.column_stack([axis.points(v[:, j]) for j, axis in enumerate(self.axes)])
 
-    def _at(self, v: Array) -> tuple[Array, Array, Mask]:
-        self.asked += len(v)
-        parts = [self.integrand.at(self._types(v[j : j + _CHUNK])) for j in range(0, len(v), _CHUNK)]
+    def _at(self, types: Array) -> tuple[Array, Array, Mask]:
+        self.asked += len(types)
+        parts = [self.integrand.at(types[j : j + _CHUNK]) for j in range(0, len(types), _CHUNK)]
         values, errors, patterns, effort = zip(*parts, strict=True)
         self.effort += sum(effort)
         if self.effort > MOST:

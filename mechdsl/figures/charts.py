@@ -1,4 +1,4 @@
-"""The four charts, each drawn into an empty figure: heat map, box with mean and median, lines, bars with error bars.
+"""The charts, each drawn into an empty figure: heat map, box with mean and median, lines, traces, bars with error bars.
 
 Each returns the caption that says what its signs mean.
 """
@@ -19,7 +19,7 @@ from mechdsl.population.findings import Cell, Findings
 from mechdsl.population.moments import Figure
 from mechdsl.population.study import Plot
 
-__all__ = ["bar", "box", "heatmap", "line"]
+__all__ = ["bar", "box", "heatmap", "line", "trace"]
 
 _CI = 1.959964  # standard errors to the ends of a 95% interval
 
@@ -30,7 +30,9 @@ def _sample_text(found: Findings) -> str:
     draws = f"{task.draws:,} draws of the types" if task.draws else ""
     instances = f"{task.instances} markets" if task.instances > 1 else ""
     said = ", ".join(t for t in (instances, draws and f"{draws}{' each' if instances else ''}") if t)
-    return f"{said[0].upper()}{said[1:]}, seed {task.seed}." if said else ""
+    if not said:
+        return ""
+    return f"{said[0].upper()}{said[1:]}{'' if task.varies_seed else f', seed {task.seed}'}."
 
 
 def _error_text(found: Findings) -> str:
@@ -39,8 +41,14 @@ def _error_text(found: Findings) -> str:
 
 
 def _regimes(found: Findings, plot: Plot) -> list[str]:
-    """Regimes that have something to show."""
-    return [r for r in found.study.task.regimes if any(_has(c, plot) for c in found.cells if c.regime == r)]
+    """Regimes that have something to show; one where all measures say the same beside every regime."""
+    having = [r for r in found.study.task.regimes if any(_has(c, plot) for c in found.cells if c.regime == r)]
+    return having[:1] if set(plot.measures) <= found.study.paired else having
+
+
+def _series(found: Findings, plot: Plot, regimes: Sequence[str]) -> list[tuple[str, str]]:
+    """Regime and measure of each series; a measure that says the same beside every regime is one."""
+    return [(r, m) for r in regimes for m in plot.measures if r == regimes[0] or m not in found.study.paired]
 
 
 def _has(cell: Cell, plot: Plot) -> bool:
@@ -70,9 +78,13 @@ def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list
         points = list(dict.fromkeys(c.values for c in found.cells))
         wide = _wide(found)
         groups = [", ".join(found.study.task.axes[n].text(v[n]) for n in wide) for v in points]
-        series = [(r, m) for r in regimes for m in plot.measures]
-        names = [_series_name(r, m, regimes, plot, words) for r, m in series]
+        series = _series(found, plot, regimes)
+        names = [_series_name(r, m, _named(found, m, regimes), plot, words) for r, m in series]
         keys = {(g, s): (regime, points[g], m) for g in range(len(points)) for s, (regime, m) in enumerate(series)}
+    elif set(plot.measures) <= found.study.paired:
+        groups, names = [words.measure(m) for m in plot.measures], [""]
+        here = next(iter(found.cells)).values
+        keys = {(g, 0): (regimes[0], here, m) for g, m in enumerate(plot.measures)}
     else:
         groups = [words.regime(r, max(10, 60 // max(1, len(regimes)))) for r in regimes]
         names = [words.measure(m) for m in plot.measures]
@@ -85,6 +97,11 @@ def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list
         if (regime, v) in table and m in table[regime, v].figures
     }
     return groups, names, figures
+
+
+def _named(found: Findings, measure: str, regimes: Sequence[str]) -> Sequence[str]:
+    """The regimes among which a series says its own; none to choose from where the measure names its regimes."""
+    return () if measure in found.study.paired else regimes
 
 
 def _series_name(regime: str, measure: str, regimes: Sequence[str], plot: Plot, words: Labels) -> str:
@@ -200,8 +217,11 @@ def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
     ax.set_xlabel(words.address(task.axes[along].address))
     ax.set_ylabel(_shared_label(words, plot.measures))
     handles, names, errors = [], [], False
+    shown = set(_series(found, plot, regimes))
     for r, regime in enumerate(regimes):
         for d, (measure, rest) in enumerate(dashes):
+            if (regime, measure) not in shown:
+                continue
             cells = [c for c in found.cells if c.regime == regime and c.values[:along] + c.values[along + 1 :] == rest]
             known = sorted((c.values[along], f) for c in cells if (f := c.figures.get(measure)) is not None)
             if not known:
@@ -219,7 +239,8 @@ def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
                 errors = True
                 ax.fill_between(x, y - spread, y + spread, color=colour, alpha=0.18, linewidth=0)
             handles.append(drawn)
-            names.append(_line_name(regime, measure, rest, regimes, plot, rests, found, along, words))
+            among = _named(found, measure, regimes)
+            names.append(_line_name(regime, measure, rest, among, plot, rests, found, along, words))
     ax.margins(x=0.01)
     if task.axes[along].takes:
         places = sorted(task.axes[along].values)
@@ -242,6 +263,28 @@ def _line_name(
             for a, v in zip(others, rest, strict=True)
         ]
     return ", ".join(p for p in parts if p)
+
+
+def trace(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
+    """Every draw in its turn, the mean of each series beside it: how much an outcome moves from draw to draw."""
+    regimes = _regimes(found, plot)
+    series = _series(found, plot, regimes)
+    cells = {c.regime: c for c in found.cells}
+    figure.set_size_inches(WIDTH, 3.7)
+    ax = figure.subplots()
+    ax.grid(axis="y")
+    ax.set_xlabel("Draw")
+    ax.set_ylabel(_shared_label(words, plot.measures))
+    handles = []
+    for s, (regime, measure) in enumerate(series):
+        values = cells[regime].traces[measure]
+        colour, dash = COLOURS[s % len(COLOURS)], DASHES[s % len(DASHES)]
+        (drawn,) = ax.plot(np.arange(1, len(values) + 1), values, color=colour, linestyle=dash, linewidth=1.1)
+        ax.axhline(cells[regime].figures[measure].mean, color=colour, linestyle=dash, linewidth=0.8, alpha=0.55)
+        handles.append(drawn)
+    ax.margins(x=0.01)
+    _legend(ax, handles, [_series_name(r, m, _named(found, m, regimes), plot, words) for r, m in series])
+    return f"Level lines: means. {_sample_text(found)}"
 
 
 def _mark_changes(ax: Any, changes: Sequence[Change], words: Labels, regimes: Sequence[str]) -> str:

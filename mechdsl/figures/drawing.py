@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from mechdsl.errors import UsageError
 from mechdsl.figures import charts
-from mechdsl.figures.labels import Labels
+from mechdsl.figures.labels import Labels, drawable
 from mechdsl.figures.style import INK, SETTINGS
 from mechdsl.population.findings import Findings
 from mechdsl.population.study import Plot
 
-__all__ = ["FORMATS", "draw", "save"]
+__all__ = ["FORMATS", "draw", "encoded", "save"]
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -37,7 +38,10 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
         raise UsageError("figures need matplotlib: pip install 'mechdsl[figures]'") from None
     if not any(m in c.figures for m in plot.measures for c in found.cells):
         raise UsageError(f"{plot.kind}({', '.join(plot.measures)}) has nothing to show: no market was solved")
-    chart = {"heatmap": charts.heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line}[plot.kind]
+    charted = {
+        "heatmap": charts.heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line, "trace": charts.trace,
+    }  # fmt: skip
+    chart = charted[plot.kind]
     with mpl.rc_context(SETTINGS):
         figure = Figure(layout="constrained")
         FigureCanvasAgg(figure)
@@ -45,12 +49,23 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
         layout.set(w_pad=0.06, h_pad=0.06)
         caption = chart(figure, plot, found, words)
         width = figure.get_figwidth()
-        title = textwrap.fill(found.study.title, int(width * 11.5))
+        title = textwrap.fill(drawable(found.study.title), int(width * 11.5))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK)
         if caption:
             figure.supxlabel(textwrap.fill(caption, int(width * 16.5)), x=0.01, ha="left", fontsize=7, color="#555555")
         figure.canvas.draw()
     return figure
+
+
+def encoded(figure: Any, kind: str) -> bytes:
+    """A figure as the bytes of a png, svg or pdf file; the same figure gives the same bytes."""
+    import matplotlib as mpl
+
+    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    written = BytesIO()
+    with mpl.rc_context(SETTINGS):
+        figure.savefig(written, format=kind, metadata=undated)
+    return written.getvalue()
 
 
 def save(figure: Any, path: Path) -> None:
@@ -59,15 +74,11 @@ def save(figure: Any, path: Path) -> None:
     Raises:
         UsageError: it cannot be written, or the name has another ending.
     """
-    import matplotlib as mpl
-
     kind = path.suffix.lstrip(".")
     if kind not in FORMATS:
         raise UsageError(f"'{path}' is no figure: name a {', '.join('.' + f for f in FORMATS)} file")
-    undated: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with mpl.rc_context(SETTINGS):
-            figure.savefig(path, metadata=undated)
+        path.write_bytes(encoded(figure, kind))
     except OSError as error:
         raise UsageError(f"'{path}' cannot be written: {error.strerror}") from None

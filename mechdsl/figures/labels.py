@@ -14,13 +14,16 @@ from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import label_text
 from mechdsl.elaborate.outcomes import OUTCOME_WORDS
 from mechdsl.market import Model
+from mechdsl.population.task import SEED
 
-__all__ = ["Labels", "labels"]
+__all__ = ["Labels", "drawable", "labels"]
 
 _GREEK = frozenset(
     ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
      "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega")
 )  # fmt: skip
+
+_MINUS = "\u2212"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Labels:
     def address(self, address: str) -> str:
         """`d.video` as an axis says it."""
         name, *parts = address.split(".")
-        return self._entry(name, parts)
+        return self.docs.get(name, "Seed") if address == SEED else self._entry(name, parts)
 
     def constraint(self, address: str) -> str:
         """`demand.video` as `demand[video]`."""
@@ -68,8 +71,33 @@ class Labels:
             case tree.Call(name=name, arguments=arguments) if name in OUTCOME_WORDS:
                 inside = ", ".join(a.value.id for a in arguments if isinstance(a.value, tree.Name))
                 return f"{_spoken(name)} ({inside})"
+            case tree.Within() | tree.Call() | tree.Binary():
+                return self._sum(node) or text
             case _:
                 return text
+
+    def _sum(self, node: tree.Expression) -> str:
+        """Sums and ratios of entries and outcomes, letters as mathematics; empty for anything else."""
+        match node:
+            case tree.Within(quantity=quantity, regime=regime):
+                inner = self._sum(quantity)
+                return f"{inner} ({regime.id})" if inner else ""
+            case tree.Subscript(name=name, indices=indices):
+                parts = [label_text(i) for i in indices if isinstance(i, tree.Name | tree.String | tree.Number)]
+                return _mathematics(name, parts) if len(parts) == len(indices) else ""
+            case tree.Name(id=name):
+                return _spoken(name).lower() if name in OUTCOME_WORDS else _mathematics(name, [])
+            case tree.Call(name=name, arguments=(tree.Argument(value=tree.Name(id=of)),)):
+                return f"{_spoken(name).lower() if name in OUTCOME_WORDS else _mathematics(name, [])} ({of})"
+            case tree.Number(value=value):
+                return f"{float(value):g}"
+            case tree.Binary(operator="+" | "-" | "/" as sign, left=left, right=right):
+                sides = [self._sum(left), self._sum(right)]
+                if isinstance(right, tree.Binary) or (sign == "/" and isinstance(left, tree.Binary)) or not all(sides):
+                    return ""
+                return f"{sides[0]} {_MINUS if sign == '-' else sign} {sides[1]}"
+            case _:
+                return ""
 
     def shared(self, measures: Sequence[str]) -> str:
         """What several entries of one quantity have in common: its description; empty for anything else."""
@@ -94,8 +122,22 @@ def labels(model: Model) -> Labels:
     docs = {n: d.doc for m in markets for n, d in m.declarations.items() if d.doc}
     docs |= {str(d.quantity.name): d.doc for m in markets for d, _ in m.lets if d.doc}
     regimes = {n: (f"{n}: {m.regime_title}" if m.regime_title else n) for n, m in model.markets.items()}
+    docs, regimes = ({n: drawable(text) for n, text in told.items()} for told in (docs, regimes))
     payers = {m.objectives[0].layer for m in markets if m.objectives}
-    return Labels(markets[0].title or model.name, docs, regimes, payers.pop() if len(payers) == 1 else "")
+    return Labels(drawable(markets[0].title or model.name), docs, regimes, payers.pop() if len(payers) == 1 else "")
+
+
+def drawable(text: str) -> str:
+    """A file's own text as figures take it: what stands between `$` is mathematics if it reads as such, else text."""
+    if "$" not in text:
+        return text
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text
 
 
 def _head(measure: str) -> str:

@@ -57,7 +57,7 @@ class Words:
             return ""
         if a in {"+", "-"} and not self.is_binary(i - 1):
             return ""
-        if b in {"(", "["} and a.type in _CALLED:
+        if (b in {"(", "["} and a.type in _CALLED) or (a == "]" and b == "("):
             return ""
         return " "
 

@@ -81,9 +81,9 @@ def _found(
 
 
 def _sizes(made: Workshop, task: Task, number: int) -> bool:
-    """Whether there is nothing between two values of an axis: it sets the size of an index set, or takes labels."""
+    """Whether there is nothing between two values of an axis: it sets the size of a set, or takes labels or seeds."""
     axis = task.axes[number]
-    if axis.takes:
+    if axis.takes or axis.is_seed:
         return True
     models = [made.model(replace(task.point(0), values=_with(task, number, v))) for v in axis.values[:2]]
     sizes = [[len(s) for s in next(iter(m.markets.values())).sets] for m in models]

@@ -36,6 +36,7 @@ class Cell:
         figures: column -> what is known of it.
         rows: how many; certified: how many of those.
         binding: names of what binds, where there is one row; None where there are more or nothing is known.
+        traces: measure -> its value in every draw, in their order, where a figure shows that.
     """
 
     regime: str
@@ -44,6 +45,7 @@ class Cell:
     rows: int
     certified: int
     binding: tuple[str, ...] | None = None
+    traces: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +84,7 @@ class _Gathered:
     tallies: dict[str, Tally] = field(default_factory=dict)
     rows: int = 0
     certified: int = 0
+    traces: dict[str, list[Array]] = field(default_factory=dict)
 
 
 def findings(
@@ -105,7 +108,7 @@ def findings(
     words: dict[str, dict[str, Any]] = {name: {} for name in task.regimes}
     for rows in rows_of(task, kept, work):
         see(rows)
-        _take(found, rows, task.regimes, task.points)
+        _take(found, rows, study)
         for name, said in rows.words.items():
             _say(words[name], said)
     cells = tuple(_cells(study, found))
@@ -125,10 +128,11 @@ def _say(words: dict[str, Any], said: Mapping[str, Any]) -> None:
             words.setdefault(name, value)
 
 
-def _take(found: dict[tuple[int, str], _Gathered], rows: Rows, regimes: tuple[str, ...], points: int) -> None:
+def _take(found: dict[tuple[int, str], _Gathered], rows: Rows, study: Study) -> None:
     """Add the rows of a part to what is known of their points."""
+    regimes = study.task.regimes
     columns = {n: v for n, v in rows.columns.items() if n not in HEAD}
-    room = max(1 << 14, min(EXACT, BUDGET // max(1, len(columns) * len(regimes) * points)))
+    room = max(1 << 14, min(EXACT, BUDGET // max(1, len(columns) * len(regimes) * study.task.points)))
     keys = rows.columns["point"] * len(regimes) + rows.columns["regime"]
     for key in dict.fromkeys(keys.tolist()):
         mine = keys == key
@@ -138,6 +142,8 @@ def _take(found: dict[tuple[int, str], _Gathered], rows: Rows, regimes: tuple[st
         gathered.rows += count
         for name, values in columns.items():
             _add(gathered, name, values[mine], room)
+        for name in study.traced:
+            gathered.traces.setdefault(name, []).append(columns[name][mine])
         gathered.certified += int(np.nansum(columns["certified"][mine]))
 
 
@@ -165,7 +171,8 @@ def _cells(study: Study, found: Mapping[tuple[int, str], _Gathered]) -> Iterable
             binding = _binding(figures) if rows == 1 and certified == 1 else None
             axes = {a.address for a in task.axes}
             told = {n: f for n, f in figures.items() if n not in axes}
-            yield Cell(regime, task.point(place).values, told, rows, certified, binding)
+            traces = {n: np.concatenate(parts) for n, parts in instances[0].traces.items()}
+            yield Cell(regime, task.point(place).values, told, rows, certified, binding, traces)
 
 
 def _binding(figures: Mapping[str, Figure]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 from mechdsl import pipeline
 from mechdsl.accounting import constraint_slack, settle
 from mechdsl.draws import uniform_draws
-from mechdsl.elaborate.measures import Measure, OutcomeWord
+from mechdsl.elaborate.measures import Measure, OutcomeWord, QuantityOf
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Market, PrivateType
@@ -284,11 +284,36 @@ def binding_rows(market: Market, values: Mapping[Quantity, Array]) -> dict[str, 
 def _measured(stated: Measure, regime: str, found: Mapping[str, Any], values: dict[Any, Array], count: int) -> Array:
     known = dict(values)
     for quantity, word in stated.words:
-        other = word.regime or regime
-        columns = found[other][2]
-        known[quantity] = _word(word, found[other][0], columns, count)
+        market, theirs, columns, _ = found[word.regime or regime]
+        if isinstance(word, QuantityOf):
+            known[quantity] = _elsewhere(word.quantity, quantity.sets, market, theirs)
+        else:
+            known[quantity] = _word(word, market, columns, count)
     result = evaluate(stated.formula, known)
+    if np.size(result) not in (1, count):  # beside draws of another regime, what has one outcome has no such number
+        return np.full(count, np.nan)
     return np.array(np.broadcast_to(result, (count,)), dtype=np.float64)
+
+
+def _elsewhere(name: str, sets: tuple[IndexSet, ...], market: Market, values: Mapping[Quantity, Array]) -> Array:
+    """`(rows, *shape)` or `shape`: a quantity of another regime, by label; NaN where that has no such number."""
+    nothing = np.full(tuple(map(len, sets)), np.nan)
+    declared = market.declarations.get(name)
+    if declared is not None:
+        table, have = values.get(declared.quantity, nothing), declared.quantity.sets
+    else:
+        let, formula = next((d, f) for d, f in market.lets if d.quantity.name == name)
+        have = let.quantity.sets
+        known = all(q in values for q in formula.atoms(Quantity))
+        table = evaluate(formula, values, let.letters) if known else nothing
+    if table is nothing or [s.labels for s in have] == [s.labels for s in sets]:
+        return table
+    found = np.full((*table.shape[: table.ndim - len(have)], *map(len, sets)), np.nan)
+    both = [[label for label in s.labels if label in t.labels] for s, t in zip(sets, have, strict=True)]
+    into: Any = (..., *np.ix_(*([s.position(n) for n in names] for s, names in zip(sets, both, strict=True))))
+    out_of: Any = (..., *np.ix_(*([t.position(n) for n in names] for t, names in zip(have, both, strict=True))))
+    found[into] = table[out_of]
+    return found
 
 
 def _word(word: OutcomeWord, market: Market, columns: Mapping[str, Array], count: int) -> Array:

@@ -15,17 +15,18 @@ from pathlib import Path
 from mechdsl import syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import label_text
-from mechdsl.elaborate.measures import measure
+from mechdsl.elaborate.measures import OutcomeWord, measure
 from mechdsl.elaborate.places import walk
 from mechdsl.errors import Diagnostic, MechError, UsageError, did_you_mean
 from mechdsl.market import Model
 from mechdsl.overrides import constant
-from mechdsl.population.task import GridAxis, Task
+from mechdsl.population.task import SEED, GridAxis, Task
 
 __all__ = [
     "FIGURES",
     "Plot",
     "Study",
+    "data_files",
     "data_hash",
     "experiment_study",
     "fits",
@@ -37,7 +38,15 @@ __all__ = [
 
 MOST_POINTS = 1_000_000
 
-FIGURES = {"heatmap": "two params varied", "box": "draws", "line": "a param varied", "bar": "nothing further"}
+MOST_TRACED = 10_000
+
+FIGURES = {
+    "heatmap": "two params varied",
+    "box": "draws",
+    "trace": f"2 to {MOST_TRACED:,} draws of one market",
+    "line": "a param varied",
+    "bar": "nothing further",
+}
 """Figure -> what it needs. `lines` and `bars` are other words for two of them."""
 
 
@@ -64,6 +73,7 @@ class Study:
         table: the measures to tabulate; () for everything an outcome says.
         plots: in the order stated.
         types: names of the private types.
+        paired: measures that say the same beside every regime, such as `revenue(M1) - revenue(M2)`.
     """
 
     name: str
@@ -72,6 +82,12 @@ class Study:
     table: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     types: frozenset[str] = frozenset()
+    paired: frozenset[str] = frozenset()
+
+    @property
+    def traced(self) -> tuple[str, ...]:
+        """What is shown draw by draw."""
+        return tuple(dict.fromkeys(m for p in self.plots if p.kind == "trace" for m in p.measures))
 
 
 def study(task: Task, model: Model, name: str, title: str, table: Sequence[str], plots: Sequence[Plot]) -> Study:
@@ -83,17 +99,22 @@ def study(task: Task, model: Model, name: str, title: str, table: Sequence[str],
     """
     measures = tuple(dict.fromkeys((*table, *(m for p in plots for m in p.measures))))
     words = set()
+    paired = set()
     for text in measures:
         node = syntax.parse_expression(text)
+        reads = []
         for regime in task.regimes:
             market = model.markets[regime]
-            read = measure(node, market, task.regimes, replace(market.source, name=f"'{text}'", text=text))
-            words |= {word.word for _, word in read.words}
+            reads.append(measure(node, market, task.regimes, replace(market.source, name=f"'{text}'", text=text)))
+        words |= {word.word for read in reads for _, word in read.words if isinstance(word, OutcomeWord)}
+        if all(read.words and not read.own for read in reads):
+            paired.add(text)
     for plot in plots:
         fits(plot, task)
     money = bool(task.draws) or not measures or bool(words - {"welfare"})
     types = frozenset(t.name for regime in task.regimes for t in model.markets[regime].types)
-    return Study(name, title, replace(task, measures=measures, money=money), tuple(table), tuple(plots), types)
+    stated = replace(task, measures=measures, money=money)
+    return Study(name, title, stated, tuple(table), tuple(plots), types, frozenset(paired))
 
 
 def experiment_study(experiment: tree.ExperimentStatement, model: Model, task: Task) -> Study:
@@ -155,6 +176,8 @@ def grid(axes: Iterable[tree.Axis], model: Model) -> tuple[GridAxis, ...]:
     """
     found = tuple(_axis(axis, model) for axis in axes)
     count = math.prod(len(a.values) for a in found)
+    if sum(a.is_seed for a in found) > 1:
+        raise UsageError("the seed is varied twice")
     if count > MOST_POINTS:
         raise UsageError(f"the grid has {count:,} points, and the limit is {MOST_POINTS:,}: take larger steps")
     return found
@@ -165,6 +188,8 @@ def _axis(axis: tree.Axis, model: Model) -> GridAxis:
     address = ".".join(axis.path)
     market = next(iter(model.markets.values()))
     declared = market.declarations.get(name)
+    if declared is None and axis.path == (SEED,):
+        return GridAxis(SEED, (), _seeds(_values(axis.values, address)), is_seed=True)
     if declared is None or declared.quantity.role != "param":
         params = [n for n, d in market.declarations.items() if d.quantity.role == "param"]
         raise UsageError(f"'{name}' is no param. {did_you_mean(name, params)}")
@@ -179,6 +204,13 @@ def _axis(axis: tree.Axis, model: Model) -> GridAxis:
     if not values:
         raise UsageError(f"'{address}' takes no value: the range is empty")
     return GridAxis(name, tuple(labels), values)
+
+
+def _seeds(values: tuple[float, ...]) -> tuple[float, ...]:
+    """Whole numbers from 0."""
+    if not values or any(v < 0 or v != int(v) for v in values):
+        raise UsageError("seeds are whole numbers from 0: vary seed in 1..10")
+    return values
 
 
 def _labelled(axis: tree.Axis, known: tuple[str, ...]) -> GridAxis:
@@ -270,8 +302,14 @@ def fits(plot: Plot, task: Task) -> None:
     """Whether a figure suits what is varied and drawn; raises UsageError where it does not."""
     wide = [axis for axis in task.axes if len(axis.values) > 1]
     drawn = task.draws > 1 or task.instances > 1
-    fits = {"heatmap": len(wide) == 2, "box": drawn, "line": len(wide) >= 1, "bar": True}[plot.kind]
-    if not fits:
+    fits = {
+        "heatmap": len(wide) == 2,
+        "box": drawn,
+        "trace": not wide and task.instances == 1 and 1 < task.draws <= MOST_TRACED,
+        "line": len(wide) >= 1,
+        "bar": True,
+    }
+    if not fits[plot.kind]:
         shown = f"{plot.kind}({', '.join(plot.measures)})"
         raise UsageError(f"{shown} needs {FIGURES[plot.kind]}; here {_situation(task)}")
 
@@ -290,10 +328,16 @@ def _text(node: tree.Node, text: str) -> str:
 def data_hash(file: tree.File, folder: str | None) -> str:
     """A hash of the data files a text names."""
     hashed = hashlib.blake2b(digest_size=8)
+    for path in data_files(file, folder):
+        hashed.update(path.read_bytes())
+    return hashed.hexdigest()
+
+
+def data_files(file: tree.File, folder: str | None) -> tuple[Path, ...]:
+    """The data files a text names, in its order."""
+    found: list[Path] = []
     for node in walk(file.statements):
         if isinstance(node, tree.Call) and node.name in ("csv", "empirical") and folder is not None:
-            for argument in node.arguments:
-                path = Path(folder) / argument.value.value if isinstance(argument.value, tree.String) else None
-                if path is not None and path.is_file():
-                    hashed.update(path.read_bytes())
-    return hashed.hexdigest()
+            named = [a.value.value for a in node.arguments if isinstance(a.value, tree.String)]
+            found += [path for name in named if (path := Path(folder) / name).is_file()]
+    return tuple(found)

@@ -231,7 +231,7 @@ def figure_text(figure: Figure) -> str:
     """`-4.8966 ± 0.0012`: as many digits as the error leaves."""
     if math.isnan(figure.mean):
         return "-"
-    if math.isnan(figure.error) or figure.error == 0:
+    if math.isnan(figure.error) or figure.error <= 1e-12 * abs(figure.mean):
         return f"{figure.mean:.6g}"
     digits = max(0, min(9, 1 - math.floor(math.log10(figure.error))))
     return f"{figure.mean:.{digits}f} ± {figure.error:.{digits}f}"

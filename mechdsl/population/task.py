@@ -16,7 +16,9 @@ from itertools import product
 from mechdsl.draws import another_seed
 from mechdsl.elaborate import Override
 
-__all__ = ["GridAxis", "Part", "Point", "Task"]
+__all__ = ["SEED", "GridAxis", "Part", "Point", "Task"]
+
+SEED = "seed"  # `vary seed in 1..10`: what the seed draws, drawn with each; unless the market calls something so
 
 ROWS = 4096  # draws a part, of every regime
 POINTS = 32  # markets a part at most
@@ -26,13 +28,15 @@ POINTS = 32  # markets a part at most
 class GridAxis:
     """`d.sports in 1..20`: a param, or one entry of it, and the values it takes.
 
-    Where the param takes labels, `takes` holds them and the values are places in it.
+    Where the param takes labels, `takes` holds them and the values are places in it. `is_seed`: it is no param, but the
+    seed itself.
     """
 
     name: str
     labels: tuple[str, ...]
     values: tuple[float, ...]
     takes: tuple[str, ...] = ()
+    is_seed: bool = False
 
     def stated(self, value: float) -> float | str:
         """A value as the file would state it: a number, or a label."""
@@ -122,9 +126,19 @@ class Task:
             values.append(axis.values[place])
         return Point(number, rest, tuple(reversed(values)))
 
+    @property
+    def varies_seed(self) -> bool:
+        return any(axis.is_seed for axis in self.axes)
+
     def seed_of(self, point: Point) -> int:
         """What `solve --seed` takes to draw this point's params."""
-        return another_seed(self.seed, point.instance)
+        varied = [int(value) for axis, value in zip(self.axes, point.values, strict=True) if axis.is_seed]
+        return another_seed(varied[0] if varied else self.seed, point.instance)
+
+    def overrides_at(self, point: Point) -> list[Override]:
+        """What sets the params of a point."""
+        here = zip(self.axes, point.values, strict=True)
+        return [axis.override(value) for axis, value in here if not axis.is_seed]
 
     @property
     def parts(self) -> tuple[Part, ...]:

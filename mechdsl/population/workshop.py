@@ -62,8 +62,7 @@ class Workshop:
         Raises:
             MechError: a value does not fit the market.
         """
-        here = dict(zip(self.task.axes, point.values, strict=True))
-        changed = [a.override(v) for a, v in here.items()]
+        changed = self.task.overrides_at(point)
         if all(o.name in self.loose for o in changed):
             base = self._base(point)
             moved = {n: _replaced(m, changed) for n, m in base.markets.items()}
@@ -73,12 +72,12 @@ class Workshop:
         return self._elaborated(changed, self.task.seed_of(point))
 
     def _base(self, point: Point) -> Model:
-        if point.instance not in self._models:
+        seed = self.task.seed_of(point)
+        if seed not in self._models:
             self._models.clear()
             # At the values of a point: the file may state none that are in range, or be refused without them.
-            changed = [a.override(v) for a, v in zip(self.task.axes, point.values, strict=True)]
-            self._models[point.instance] = self._elaborated(changed, self.task.seed_of(point))
-        return self._models[point.instance]
+            self._models[seed] = self._elaborated(self.task.overrides_at(point), seed)
+        return self._models[seed]
 
     def _elaborated(self, changed: list[Override], seed: int) -> Model:
         folder = Path(self.task.folder) if self.task.folder else None
@@ -100,7 +99,7 @@ class Workshop:
             program = structure.program(market, derivation)
             self._posed[place] = (program, self._engine(program))
         program, engine = self._posed[place]
-        return Mechanism(market, structure, derivation, program, engine)
+        return Mechanism(market, structure, derivation, program, lambda: engine)
 
     def _derivation(self, market: Market, structure: Structure) -> Derivation:
         """What theory makes of the market's formulas, which are the same at many points."""
@@ -145,7 +144,10 @@ def workshop(task: Task) -> Workshop:
     from mechdsl.engines.batch_machine import machine_code
 
     machine_code()  # now, and not when a part turns out to be large: digits must not depend on what came before
-    file, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
+    whole, source = syntax.parse(task.text, task.name), Source(task.name, task.text)
+    # What other experiments and claims speak of need not be there at every point of this one.
+    market = tuple(s for s in whole.statements if not isinstance(s, tree.ExperimentStatement | tree.ClaimStatement))
+    file = replace(whole, statements=market)
     registry = installed([Path(name) for name in task.plugins])
     made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families)
     model = made.model(task.point(0))

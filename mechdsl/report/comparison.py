@@ -20,13 +20,15 @@ from rich.text import Text
 from mechdsl.errors import UsageError
 from mechdsl.expectation import Estimate, Figure
 from mechdsl.formula import IndexSet
+from mechdsl.report.document import Block, Code, Items, Line, Mark, Paragraph, Prose, Table
 from mechdsl.report.json_report import labelled
-from mechdsl.report.terminal import aligned, plain_table
+from mechdsl.report.sheets import aligned
+from mechdsl.report.terminal import plain_table
 
 if TYPE_CHECKING:
     from mechdsl.comparison import Comparison, Side, Verdict
 
-__all__ = ["comparison_object", "comparisons_object", "draw", "page"]
+__all__ = ["claim_blocks", "comparison_object", "comparisons_object", "draw", "expected_blocks", "page"]
 
 _LABELS = {
     "revenue": "revenue",
@@ -187,25 +189,65 @@ def _labels(sets: tuple[IndexSet, ...]) -> list[tuple[str, ...]]:
 
 
 def _method(comparison: Comparison, *, several: bool) -> list[RenderableType]:
+    head = f"{comparison.label}: " if several else ""
+    return [Text(f"{head}{_method_words(comparison)}", style=_FAINT)]
+
+
+def _method_words(comparison: Comparison) -> str:
     figures = [f for side in comparison.sides for f in side.figures.values() if isinstance(f, Estimate)]
     worst = max((f.error / max(abs(f.mean), 1e-300) for f in figures if abs(f.mean) > 1e-9), default=0.0)
-    head = f"{comparison.label}: " if several else ""
     points = f", {comparison.points} reports" if comparison.points else ""
-    text = f"{head}{comparison.method}{points}; errors at most {worst:.1e} of each figure"
-    return [Text(text, style=_FAINT)]
+    return f"{comparison.method}{points}; errors at most {worst:.1e} of each figure"
+
+
+def _verdict_words(verdict: Verdict) -> tuple[str, str]:
+    """`holds`, and `, by bounds`."""
+    word = {True: "holds", False: "FAILS", None: "undecided"}[verdict.holds]
+    return word, f", by {verdict.by}" if verdict.holds is not None else ""
 
 
 def _claims(comparison: Comparison, *, several: bool) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for verdict in comparison.claims:
-        word, style = {True: ("holds", _GOOD), False: ("FAILS", _BAD), None: ("undecided", _STRONG)}[verdict.holds]
+        word, by = _verdict_words(verdict)
+        style = {True: _GOOD, False: _BAD, None: _STRONG}[verdict.holds]
         head = f"{comparison.label} " if several else ""
-        by = f", by {verdict.by}" if verdict.holds is not None else ""
         parts += [Text(""), Text.assemble((f"{head}{verdict.name} ", _STRONG), (word, style), by)]
         said = [verdict.text] if verdict.source else []
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in (*said, verdict.detail)]
         parts += [Padding(Text(verdict.condition, style=_FAINT), (0, 0, 0, 2))] if verdict.condition else []
     return parts
+
+
+# -------------------------------------------------------------------------------------------------------------- blocks
+
+
+def expected_blocks(comparison: Comparison) -> tuple[Block, ...]:
+    """Expected outcomes, a column for every regime; what could not be had, and how the rest was."""
+    shown = [side for side in comparison.sides if side.figures]
+    rows = tuple(((label,), *((cell,) for cell in cells)) for label, cells in _lines(shown))
+    table = Table("Expected outcomes", ("expected", *(side.regime for side in shown)), rows)
+    blocks: list[Block] = [table] if rows else []
+    for side in comparison.sides:
+        if not side.figures:
+            blocks.append(Paragraph((Mark(f"{side.regime}: {side.status}", "bad"), f": {side.message}")))
+        blocks += [Paragraph((f"{side.regime}: ", Prose(note))) for note in side.notes if side.figures]
+    method = _method_words(comparison)
+    return (*blocks, Paragraph((Mark(f"{method[:1].upper()}{method[1:]}.", "faint"),)))
+
+
+def claim_blocks(comparison: Comparison) -> tuple[Block, ...]:
+    """Every claim: what it says, its verdict, the numbers, its condition."""
+    blocks: list[Block] = []
+    for verdict in comparison.claims:
+        word, by = _verdict_words(verdict)
+        kind = {True: "good", False: "bad", None: "strong"}[verdict.holds]
+        blocks.append(Paragraph((Mark(f"{verdict.name} ", "strong"), Mark(word, kind), by)))
+        said: list[Line] = [(Code(verdict.text),), (Prose(verdict.detail),)]
+        said += [(Mark(verdict.condition, "faint"),)] if verdict.condition else []
+        said += [(Mark("Source: ", "faint"), verdict.source)] if verdict.source else []
+        blocks.append(Items(tuple(line for line in said if line != (Prose(""),))))
+    return tuple(blocks)
 
 
 # -------------------------------------------------------------------------------------------------------------- figure

@@ -16,7 +16,7 @@ from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, qua
 from mechdsl.report.styles import LATEX, MATHML, TEXT, Style
 from mechdsl.theory.notation import Expectation, Others, Rule, Slope
 
-__all__ = ["display_latex", "latex", "mathml", "text"]
+__all__ = ["display_latex", "display_mathml", "is_wide", "latex", "mathml", "text"]
 
 # How tightly a rendered piece holds together; what holds less tightly than its place asks for gets parentheses.
 _LOGIC, _RELATION, _SUM, _AGGREGATE, _PRODUCT, _POWER, _ATOM = range(7)
@@ -41,19 +41,25 @@ def mathml(expression: sp.Basic) -> str:
 
 def display_latex(expression: sp.Basic, width: int = 78) -> str:
     """LaTeX for a display, broken at the relation and between terms where it would be wider than `width` characters."""
-    whole = latex(expression)
-    if _visible(whole) <= width:
-        return whole
-    if isinstance(expression, sp.core.relational.Relational):
-        sign = LATEX.relations[expression.func]
-        left, right = _lines(expression.lhs, width), _lines(expression.rhs, width)
-        lines = [*left[:-1], f"{left[-1]} {sign} {right[0]}" if len(left) == 1 else left[-1]]
-        lines += right[1:] if len(left) == 1 else [f"{sign} {right[0]}", *right[1:]]
-    else:
-        lines = _lines(expression, width)
+    lines = _broken(expression, LATEX, width)
     if len(lines) == 1:
         return lines[0]
     return r"\begin{aligned} & " + r" \\ & \quad ".join(lines) + r" \end{aligned}"
+
+
+def display_mathml(expression: sp.Basic, width: int = 78) -> str:
+    """MathML for a display, broken as the LaTeX is."""
+    lines = _broken(expression, MATHML, width)
+    if len(lines) > 1:
+        cell = '<mtr><mtd style="text-align: left">{}</mtd></mtr>'
+        rows = [cell.format(('<mspace width="1.5em"/>' if n else "") + inner) for n, inner in enumerate(lines)]
+        lines = [f'<mtable displaystyle="true">{"".join(rows)}</mtable>']
+    return f'<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">{lines[0]}</math>'
+
+
+def is_wide(expression: sp.Basic, width: int = 78) -> bool:
+    """Whether a line of the display is wider than `width` characters all the same: one term that is too long."""
+    return any(_visible(piece) > width for piece in _broken(expression, LATEX, width))
 
 
 # The walk.
@@ -63,11 +69,15 @@ def _render(node: sp.Basic, style: Style) -> _Piece:
     for kind, rule in _RULES:
         if isinstance(node, kind):
             return rule(node, style)
+    if isinstance(node, sp.Function) and not node.args:
+        return style.name(sp.Symbol(str(node.func))), _ATOM
     if isinstance(node, sp.Function):
         name = type(node).__name__ if not isinstance(node, sp.core.function.AppliedUndef) else str(node.func)
         head = style.name(sp.Symbol(name)) if isinstance(node, sp.core.function.AppliedUndef) else None
         arguments = [_render(a, style)[0] for a in node.args]
-        return (f"{head}{style.parentheses(', '.join(arguments))}" if head else style.function(name, arguments)), _ATOM
+        return (
+            f"{head}{style.parentheses(style.comma.join(arguments))}" if head else style.function(name, arguments)
+        ), _ATOM
     arguments = [_render(a, style)[0] for a in node.args]
     return style.function(type(node).__name__, arguments), _ATOM
 
@@ -255,7 +265,7 @@ def _delta(node: sp.KroneckerDelta, style: Style) -> _Piece:
 
 
 def _ruled(node: Rule, style: Style) -> _Piece:
-    arguments = ", ".join(_render(a, style)[0] for a in node.report)
+    arguments = style.comma.join(_render(a, style)[0] for a in node.report)
     return f"{_render(node.head, style)[0]}{style.parentheses(arguments)}", _ATOM
 
 
@@ -314,20 +324,37 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[..., _Piece]], ...] = (
 # Breaking displays.
 
 
-def _lines(expression: sp.Basic, width: int) -> list[str]:
+def _broken(expression: sp.Basic, style: Style, width: int) -> list[str]:
+    """The expression on as many lines as it takes; how wide they are is judged by their LaTeX."""
+    if _visible(latex(expression)) <= width:
+        return [_render(expression, style)[0]]
+    if not isinstance(expression, sp.core.relational.Relational):
+        return _lines(expression, style, width)
+    sign = style.operator(style.relations[expression.func])
+    left, right = _lines(expression.lhs, style, width), _lines(expression.rhs, style, width)
+    if len(left) == 1:
+        return [f"{left[0]} {sign} {right[0]}", *right[1:]]
+    return [*left, f"{sign} {right[0]}", *right[1:]]
+
+
+def _lines(expression: sp.Basic, style: Style, width: int) -> list[str]:
     """The sum's terms, as many on a line as fit."""
     if not isinstance(expression, sp.Add):
-        return [latex(expression)]
+        return [_render(expression, style)[0]]
     lines: list[str] = []
+    used = 0
     for negative, term in _signed_terms(expression):
-        piece = _inside(term, LATEX, _AGGREGATE)
-        sign = "-" if negative else "+"
-        if lines and _visible(lines[-1]) + _visible(piece) <= width:
+        piece, wide = _inside(term, style, _AGGREGATE), _visible(_inside(term, LATEX, _AGGREGATE))
+        sign = style.operator(style.minus if negative else "+")
+        if lines and used + wide <= width:
             lines[-1] += f" {sign} {piece}"
+            used += wide + 1
         elif lines:
             lines.append(f"{sign} {piece}")
+            used = wide + 1
         else:
-            lines.append(f"-{piece}" if negative else piece)
+            lines.append(f"{sign}{piece}" if negative else piece)
+            used = wide
     return lines
 
 

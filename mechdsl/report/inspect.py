@@ -1,30 +1,36 @@
 """Everything derived, for a reader: what was stated, what each symbol is, each step with its reason and its source.
 
-One content, four renderings. The LaTeX is a whole document in ASCII that compiles as it stands, with amsmath and
-nothing else; the JSON says each formula twice, as text and as LaTeX.
+One content, four renderings: markdown and LaTeX are those of any document, the text is for terminals, the JSON says
+each formula twice, as text and as LaTeX.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
 
 from mechdsl.derivation import Derivation, Step
 from mechdsl.formula import REAL_LINE, Interval, Letter, Quantity, quantities
-from mechdsl.market import Market
+from mechdsl.market import Declaration, Market
 from mechdsl.program import Constraint
-from mechdsl.report.formulas import display_latex, latex, text
+from mechdsl.report.document import Block, Display, Document, Items, Line, Mark, Paragraph, Prose, Section, Terms, line
+from mechdsl.report.formulas import latex, text
 from mechdsl.report.json_report import document, to_text
-from mechdsl.report.prose import latex_prose, latex_text, markdown_prose, text_prose
+from mechdsl.report.latex import as_latex as tex
+from mechdsl.report.markdown import as_markdown as markdown
+from mechdsl.report.prose import text_prose
 from mechdsl.structure import Registry, match
 from mechdsl.theory.notation import Others, meaning
 from mechdsl.theory.virtual_cost import laws_of
 
-__all__ = ["FORMATS", "Inspection", "inspect", "inspection"]
+__all__ = [
+    "FORMATS", "Inspection", "as_text", "derivation_section", "inspect", "inspected", "inspection", "shared_statements",
+    "symbols",
+]  # fmt: skip
 
 _WIDTH = 96
 _INDENT = "    "
@@ -39,21 +45,22 @@ class Inspection:
         structure: the name of the structure taken; None where none handles the regime.
         why: why it was taken, or why the installed ones were not.
         derivation: None where there is none.
+        names: whose symbols are told; the market's own if None.
     """
 
     market: Market
     structure: str | None
     why: str
     derivation: Derivation | None
+    names: Mapping[str, Declaration] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Statement:
-    """One line of what was stated: what it is, of whom, and the formula or the words."""
+    """One line of what was stated: what it is, of whom, and what is said of it."""
 
     what: str
-    formula: sp.Basic | None
-    words: str = ""
+    said: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +102,12 @@ def as_text(inspections: Sequence[Inspection], width: int = _WIDTH) -> str:
         lines += [
             "",
             "  As stated",
-            *_text_table(((s.what, _words(s, text)) for s in _statements(shown.market)), width),
+            *_text_table(((s.what, _plain(s.said)) for s in _statements(shown.market)), width),
         ]
         lines += [
             "",
             "  Symbols",
-            *_text_table(((text(s.entry), _described(s, text_prose)) for s in _symbols(shown)), width),
+            *_text_table(((text(s.entry), text_prose(_described(s))) for s in _symbols(shown)), width),
         ]
         for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
             lines += ["", *_text_step(number, step, width)]
@@ -109,49 +116,12 @@ def as_text(inspections: Sequence[Inspection], width: int = _WIDTH) -> str:
 
 def as_markdown(inspections: Sequence[Inspection]) -> str:
     """Markdown with `$...$` and `$$...$$`."""
-    first = inspections[0].market
-    lines = [f"# {markdown_prose(_title(first))}", "", *(f"- {markdown_prose(c)}" for c in first.citations)]
-    for shown in inspections:
-        lines += ["", f"## {markdown_prose(_regime(shown.market))}", "", _taken(shown, markdown_prose)]
-        lines += ["", "### As stated", ""]
-        lines += [
-            f"- {markdown_prose(s.what)}: {_words(s, _dollars, markdown_prose)}" for s in _statements(shown.market)
-        ]
-        lines += ["", "### Symbols", "", "| symbol | meaning |", "| --- | --- |"]
-        lines += [f"| {_dollars(s.entry)} | {_described(s, markdown_prose)} |" for s in _symbols(shown)]
-        for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
-            lines += ["", f"### {number}. {markdown_prose(step.name)} ({status(step)})", ""]
-            lines += [f"$$\n{display_latex(step.formula)}\n$$", ""] if _says_something(step) else []
-            lines += [f"- {markdown_prose(label)}: {_dollars(formula)}" for label, formula in step.formulas]
-            lines += ["", markdown_prose(step.because), "", f"*Source:* {markdown_prose(step.source)}"]
-    return "\n".join(lines)
+    return markdown(inspected(inspections)).text
 
 
 def as_latex(inspections: Sequence[Inspection]) -> str:
     """A whole LaTeX document, ASCII, that pdflatex compiles with amsmath and nothing else."""
-    first = inspections[0].market
-    lines = [
-        r"\documentclass{article}",
-        r"\usepackage{amsmath}",
-        r"\addtolength{\textwidth}{8em}\addtolength{\oddsidemargin}{-4em}",
-        r"\addtolength{\textheight}{8\baselineskip}\addtolength{\topmargin}{-4\baselineskip}",
-        r"\sloppy",
-        rf"\title{{{latex_text(_title(first))}}}",
-        r"\author{}",
-        r"\date{}",
-        r"\begin{document}",
-        r"\maketitle",
-    ]
-    lines += [rf"\noindent {latex_text(citation)}\par" for citation in first.citations]
-    for shown in inspections:
-        lines += [rf"\section*{{{latex_text(_regime(shown.market))}}}", _taken(shown, latex_text)]
-        lines += [r"\subsection*{As stated}"]
-        lines += _latex_list((latex_text(s.what), _words(s, _dollars, latex_text)) for s in _statements(shown.market))
-        lines += [r"\subsection*{Symbols}"]
-        lines += _latex_list((_dollars(s.entry), _described(s, latex_prose)) for s in _symbols(shown))
-        for number, step in enumerate(shown.derivation.steps if shown.derivation else (), 1):
-            lines += _latex_step(number, step)
-    return "\n".join([*lines, r"\end{document}", ""])
+    return tex(inspected(inspections)).text
 
 
 def as_json(inspections: Sequence[Inspection]) -> str:
@@ -165,7 +135,71 @@ FORMATS: Mapping[str, Callable[[Sequence[Inspection]], str]] = {
 }  # fmt: skip
 
 
-# What is shown, whatever the rendering.
+# A document, whatever the rendering.
+
+
+def inspected(inspections: Sequence[Inspection]) -> Document:
+    """Every regime's statements, symbols and steps."""
+    first = inspections[0].market
+    cited = tuple(line(citation) for citation in first.citations)
+    sections = [
+        Section(_regime(shown.market), (), (
+            Section("As stated", (Paragraph(line(_taken(shown))), statements(shown.market))),
+            Section("Symbols", (symbols(shown),)),
+            *steps(shown),
+        ))
+        for shown in inspections
+    ]  # fmt: skip
+    return Document(_title(first), (Items(cited),) if cited else (), tuple(sections))
+
+
+def statements(market: Market) -> Terms:
+    """Layers, contracts, objectives and constraints, as stated."""
+    return Terms(tuple((line(s.what), s.said) for s in _statements(market)))
+
+
+def shared_statements(markets: Sequence[Market]) -> tuple[Terms, tuple[Terms, ...]]:
+    """What all regimes state, and what each states beyond that."""
+    every = [_statements(market) for market in markets]
+    shared = [s for s in every[0] if all(s in own for own in every)]
+    rest = (Terms(tuple((line(s.what), s.said) for s in own if s not in shared)) for own in every)
+    return Terms(tuple((line(s.what), s.said) for s in shared)), tuple(rest)
+
+
+def symbols(shown: Inspection) -> Terms:
+    """What each symbol is."""
+    return Terms(tuple((line(s.entry), line(Prose(_described(s)))) for s in _symbols(shown)))
+
+
+def steps(shown: Inspection) -> tuple[Section, ...]:
+    """The derivation, a section each step."""
+    found = shown.derivation.steps if shown.derivation else ()
+    return tuple(Section(f"{n}. {s.name} ({status(s)})", step_blocks(s)) for n, s in enumerate(found, 1))
+
+
+def step_blocks(step: Step) -> tuple[Block, ...]:
+    """A step's formulas, its reason and its source."""
+    return (
+        *((Display(step.formula),) if _says_something(step) else ()),
+        *(Display(formula, label) for label, formula in step.formulas),
+        Paragraph(line(Prose(step.because))),
+        Paragraph(line(Mark("Source: ", "faint"), step.source)),
+    )
+
+
+def derivation_section(shown: Inspection, title: str, told: Mapping[Step, str]) -> Section:
+    """A regime's derivation in a document that holds several: what was taken and why, then step by step.
+
+    Args:
+        shown: the regime.
+        title: its heading.
+        told: steps that were shown before, and in which regime; they are named, and not shown again.
+    """
+    each = [
+        replace(section, blocks=(Paragraph((f"As in {told[step]}.",)),)) if step in told else section
+        for section, step in zip(steps(shown), shown.derivation.steps if shown.derivation else (), strict=True)
+    ]
+    return Section(title, (Paragraph(line(_taken(shown))),), tuple(each))
 
 
 def _title(market: Market) -> str:
@@ -176,11 +210,11 @@ def _regime(market: Market) -> str:
     return f"Regime {market.regime}: {market.regime_title}" if market.regime_title else f"Regime {market.regime}"
 
 
-def _taken(shown: Inspection, spelt: Callable[[str], str]) -> str:
+def _taken(shown: Inspection) -> str:
     if shown.structure is None:
-        return spelt(f"Nothing is derived: {shown.why}.")
+        return f"Nothing is derived: {shown.why}."
     title = f"{shown.derivation.title}. " if shown.derivation else ""
-    return spelt(f"{title}Structure: {shown.structure}, for {shown.why}.")
+    return f"{title}Structure: {shown.structure}, for {shown.why}."
 
 
 def _statements(market: Market) -> list[_Statement]:
@@ -188,30 +222,27 @@ def _statements(market: Market) -> list[_Statement]:
     found: list[_Statement] = []
     for layer in market.layers:
         head = _head(layer.name, layer.letters)
-        found += [_Statement(f"cost of {head}", layer.cost)] if layer.cost != 0 else []
-        found += [_Statement(f"value to {head}", layer.value)] if layer.value != 0 else []
-        found += [_Statement(f"outside option of {head}", layer.outside)] if layer.outside != 0 else []
+        found += [_Statement(f"cost of {head}", (layer.cost,))] if layer.cost != 0 else []
+        found += [_Statement(f"value to {head}", (layer.value,))] if layer.value != 0 else []
+        found += [_Statement(f"outside option of {head}", (layer.outside,))] if layer.outside != 0 else []
         if layer.represents is not None:
-            found.append(_Statement(head, None, f"represents {layer.represents}"))
+            found.append(_Statement(head, (f"represents {layer.represents}",)))
         for private in market.types_of(layer.name):
             laws = "; ".join(f"{labels}: {law}" for labels, law in laws_of(private))
-            found.append(_Statement(f"private type of {head}", private.declaration.entry, laws))
+            found.append(_Statement(f"private type of {head}", (private.declaration.entry, f", {laws}")))
         for choice in market.choices_of(layer.name):
             entry = choice.declaration.entry
             below = None if choice.lower is -sp.oo else sp.Ge(entry, choice.lower, evaluate=False)
             above = None if choice.upper is sp.oo else sp.Le(entry, choice.upper, evaluate=False)
-            found += [_Statement(f"choice of {head}", bound) for bound in (below, above) if bound is not None]
-            found += [_Statement(f"choice of {head}", entry)] if below is None and above is None else []
+            found += [_Statement(f"choice of {head}", (bound,)) for bound in (below, above) if bound is not None]
+            found += [_Statement(f"choice of {head}", (entry,))] if below is None and above is None else []
     for contract in market.contracts:
-        terms = ", ".join(f"{name} = {value}" for name, value in contract.arguments.items())
-        found.append(
-            _Statement("contract", None, f"{contract.payer} pays {contract.provider}: {contract.kind} {terms}".strip())
-        )
+        said = f"{contract.payer} pays {contract.provider}: {contract.kind}"
+        terms = [piece for name, value in contract.arguments.items() for piece in (", ", f"{name} = ", value)]
+        found.append(_Statement("contract", (said, *((" with ", *terms[1:]) if terms else ()))))
     for objective in market.objectives:
-        goal = objective.goal if isinstance(objective.goal, str) else ""
-        formula = None if isinstance(objective.goal, str) else objective.goal
-        found.append(_Statement(f"objective of {objective.layer}", formula, f"{objective.sense} {goal}".strip()))
-    return [*found, *(_Statement(_head(c.name, c.letters), _relation(c)) for c in market.constraints)]
+        found.append(_Statement(f"objective of {objective.layer}", (f"{objective.sense} ", objective.goal)))
+    return [*found, *(_Statement(_head(c.name, c.letters), (_relation(c),)) for c in market.constraints)]
 
 
 def _says_something(step: Step) -> bool:
@@ -228,15 +259,11 @@ def _relation(constraint: Constraint) -> sp.Basic:
     return relation(constraint.left, constraint.right, evaluate=False)
 
 
-def _words(statement: _Statement, formula: Callable[[sp.Basic], str], spelt: Callable[[str], str] = str) -> str:
-    parts = [] if statement.formula is None else [formula(statement.formula)]
-    return ", ".join([*parts, *([spelt(statement.words)] if statement.words else [])])
-
-
 def _symbols(shown: Inspection) -> list[_Symbol]:
     """The file's own names first, in its order, then what the theory introduced."""
-    declared = [_Symbol(d.entry, d.doc, d.quantity.domain) for d in shown.market.declarations.values()]
-    known = {d.quantity for d in shown.market.declarations.values()}
+    names = shown.market.declarations if shown.names is None else shown.names
+    declared = [_Symbol(d.entry, d.doc, d.quantity.domain) for d in names.values()]
+    known = {d.quantity for d in names.values()}
     formulas = [
         f
         for s in (shown.derivation.steps if shown.derivation else ())
@@ -257,15 +284,19 @@ def _symbols(shown: Inspection) -> list[_Symbol]:
     return [*declared, *found.values()]
 
 
-def _described(symbol: _Symbol, spelt: Callable[[str], str]) -> str:
+def _described(symbol: _Symbol) -> str:
     end = {float("inf"): "$\\infty$", -float("inf"): "$-\\infty$"}
     ends = [end.get(e, f"{e:g}") for e in (symbol.domain.lower, symbol.domain.upper)]
     left, right = str(symbol.domain)[0], str(symbol.domain)[-1]
     span = "" if symbol.domain == REAL_LINE else f"in {left}{ends[0]}, {ends[1]}{right}"
-    return spelt("; ".join(part for part in (symbol.doc, span) if part) or "no description")
+    return "; ".join(part for part in (symbol.doc, span) if part) or "no description"
 
 
 # Text.
+
+
+def _plain(pieces: Line) -> str:
+    return "".join(text(p) if isinstance(p, sp.Basic) else str(p) for p in pieces)
 
 
 def _text_heading(shown: Inspection, width: int) -> list[str]:
@@ -273,7 +304,7 @@ def _text_heading(shown: Inspection, width: int) -> list[str]:
     return [
         head,
         "=" * min(len(head), width),
-        *textwrap.wrap(_taken(shown, str), width, initial_indent="  ", subsequent_indent="  "),
+        *textwrap.wrap(_taken(shown), width, initial_indent="  ", subsequent_indent="  "),
     ]
 
 
@@ -298,30 +329,6 @@ def _wrapped(head: str, body: str, width: int, indent: int) -> list[str]:
     return textwrap.wrap(
         body, width, initial_indent=head, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     ) or [head.rstrip()]
-
-
-# LaTeX.
-
-
-def _dollars(formula: sp.Basic) -> str:
-    return f"${latex(formula)}$"
-
-
-def _latex_list(rows: Iterable[tuple[str, str]]) -> list[str]:
-    items = [rf"\item[{{{left}}}] {right}" for left, right in rows]
-    return [r"\begin{description}", *items, r"\end{description}"] if items else []
-
-
-def _latex_step(number: int, step: Step) -> list[str]:
-    lines = [rf"\subsection*{{{number}. {latex_text(step.name)} ({status(step)})}}"]
-    lines += [rf"\[ {display_latex(step.formula)} \]"] if _says_something(step) else []
-    for label, formula in step.formulas:
-        lines += [rf"\noindent {latex_text(label)}:", rf"\[ {display_latex(formula)} \]"]
-    return [
-        *lines,
-        rf"\noindent {latex_prose(step.because)}\par",
-        rf"\noindent \emph{{Source:}} {latex_text(step.source)}\par",
-    ]
 
 
 # JSON.

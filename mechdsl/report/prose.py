@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-__all__ = ["GREEK", "GREEK_WORDS", "latex_prose", "latex_text", "markdown_prose", "text_prose"]
+__all__ = ["GREEK", "GREEK_WORDS", "latex_prose", "latex_text", "markdown_prose", "markdown_text", "text_prose"]
 
 GREEK: Mapping[str, str] = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
@@ -54,11 +54,12 @@ def markdown_prose(prose: str) -> str:
     """A sentence for markdown: what stands between `$` stays mathematics, what markdown would read is escaped."""
     pieces = prose.split("$")
     if len(pieces) % 2 == 0:
-        return _markdown_text(prose)
-    return "".join(f"${p}$" if n % 2 else _markdown_text(p) for n, p in enumerate(pieces))
+        return markdown_text(prose)
+    return "".join(f"${p}$" if n % 2 else markdown_text(p) for n, p in enumerate(pieces))
 
 
-def _markdown_text(prose: str) -> str:
+def markdown_text(prose: str) -> str:
+    """Text for markdown, on one line: what markdown would read is escaped."""
     return re.sub(r"([\\`*_{}<>|#$~\[\]])", r"\\\1", re.sub(r"\s+", " ", prose))
 
 

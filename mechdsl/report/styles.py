@@ -27,6 +27,7 @@ class Style(ABC):
     """How the pieces of a formula are spelt. Every method gets rendered pieces and gives one."""
 
     minus = "−"
+    comma = ", "
     relations: Mapping[type[sp.Basic], str] = {sp.Eq: "=", sp.Ne: "≠", sp.Ge: "≥", sp.Le: "≤", sp.Gt: ">", sp.Lt: "<"}
     logic: Mapping[type[sp.Basic], str] = {sp.And: "∧", sp.Or: "∨"}
 
@@ -309,12 +310,18 @@ class _Latex(Style):
         return rf"\frac{{\partial {rule}}}{{\partial {argument}}}"
 
 
+_OTHERWISE, _IF = "<mtext>otherwise</mtext>", "<mtext>if&#xa0;</mtext>"
+
+
 class _MathML(Style):
+    comma = "<mo>,</mo>"
+
     def number(self, digits: str) -> str:
         return f"<mn>{digits}</mn>"
 
     def constant(self, name: str) -> str:
-        return f"<mi>{ {'oo': '∞', 'pi': 'π', 'e': 'e'}.get(name, name) }</mi>"
+        known = {"oo": "∞", "pi": "π", "e": "e", "nan": "undefined"}
+        return f"<mi>{known.get(name, name)}</mi>"
 
     def name(self, symbol: sp.Symbol) -> str:
         return self._joined(*_parts(str(symbol.name)), [])
@@ -323,7 +330,13 @@ class _MathML(Style):
         below = self._row("<mo>,</mo>".join([*([self._word(under)] if under else []), *indices]))
         return f"<msub>{self._word(base)}{below}</msub>" if under or indices else self._word(base)
 
+    def in_exponent(self) -> Style:
+        return MATHML_INLINE
+
     def _word(self, word: str) -> str:
+        plain = unicodedata.normalize("NFD", word)
+        if len(plain) > 1 and plain.endswith("\u0302"):
+            return f'<mover accent="true">{self._word(plain[:-1])}<mo>^</mo></mover>'
         return f"<mi>{_xml(GREEK.get(word, word))}</mi>"
 
     def _row(self, inner: str) -> str:
@@ -342,18 +355,31 @@ class _MathML(Style):
         return self._joined(*_parts(str(quantity.name)), [self._row("<mo>−</mo>" + "<mo>,</mo>".join(letters))])
 
     def parentheses(self, inner: str) -> str:
-        return f"<mrow><mo>(</mo>{inner}<mo>)</mo></mrow>"
+        return self._fenced("(", inner, ")")
+
+    def _fenced(self, left: str, inner: str, right: str) -> str:
+        """In fences that grow with what is tall: a fence that may grow is set too loosely around what is not."""
+        grow = any(tag in inner for tag in ("<mfrac", "<munder", "<mtable", "<msqrt", "∫"))
+        fence = "<mo>{}</mo>" if grow else '<mo stretchy="false">{}</mo>'
+        return f"<mrow>{fence.format(left)}{inner}{fence.format(right)}</mrow>"
 
     def operator(self, sign: str) -> str:
         return f"<mo>{_xml(sign)}</mo>"
 
     def product(self, factors: Sequence[str]) -> str:
-        return "<mo>&#x2062;</mo>".join(factors)
+        pieces = [factors[0]]
+        for before, factor in pairwise(factors):
+            digits = before.endswith("</mn>") and factor.startswith("<mn>")
+            pieces.append(("<mo>·</mo>" if digits else '<mspace width="0.14em"/>') + factor)
+        return "".join(pieces)
 
     def fraction(self, above: str, below: str) -> str:
         return f"<mfrac>{self._row(above)}{self._row(below)}</mfrac>"
 
     def power(self, base: str, exponent: str, exponent_is_simple: bool) -> str:
+        entry = re.fullmatch(r"<msub>((?:(?!<msub>).)*)</msub>", base)
+        if entry:  # index and power one above the other
+            return f"<msubsup>{entry[1]}{self._row(exponent)}</msubsup>"
         return f"<msup>{self._row(base)}{self._row(exponent)}</msup>"
 
     def root(self, inner: str) -> str:
@@ -361,29 +387,34 @@ class _MathML(Style):
 
     def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
         under = "<mo>,</mo>".join(letters) + (f"<mo>:</mo>{where}" if where is not None else "")
-        return f"<munder><mo>{'∑' if sign == 'Σ' else '∏'}</mo>{self._row(under)}</munder>{body}"
+        sign = f'<mo movablelimits="false">{"∑" if sign == "Σ" else "∏"}</mo>'
+        return f"<mrow><munder>{sign}{self._row(under)}</munder>{body}</mrow>"
 
     def integral(self, body: str, variable: str, lower: str, upper: str) -> str:
         ends = f"<msubsup><mo>∫</mo>{self._row(lower)}{self._row(upper)}</msubsup>"
-        return f"{ends}{body}<mspace width='0.2em'/><mi>d</mi>{variable}"
+        return f'<mrow>{ends}{body}<mspace width="0.2em"/><mi>d</mi>{variable}</mrow>'
 
     def function(self, name: str, arguments: Sequence[str]) -> str:
         return f"<mi>{_xml(name)}</mi>{self.parentheses('<mo>,</mo>'.join(arguments))}"
 
     def absolute(self, inner: str) -> str:
-        return f"<mrow><mo>|</mo>{inner}<mo>|</mo></mrow>"
+        return self._fenced("|", inner, "|")
 
     def cases(self, rows: Sequence[tuple[str, str | None]]) -> str:
-        pairs = [(self._row(v), "<mtext>otherwise</mtext>" if c is None else self._row(c)) for v, c in rows]
-        lines = "".join(f"<mtr><mtd>{value}</mtd><mtd>{condition}</mtd></mtr>" for value, condition in pairs)
+        pairs = [(self._row(v), _OTHERWISE if c is None else self._row(c)) for v, c in rows]
+        aligned = ' style="text-align: left"'
+        lines = "".join(
+            f"<mtr><mtd{aligned}>{value}</mtd><mtd{aligned}>{'' if c == _OTHERWISE else _IF}{c}</mtd></mtr>"
+            for value, c in pairs
+        )
         return f"<mrow><mo>{{</mo><mtable>{lines}</mtable></mrow>"
 
     def indicator(self, condition: str) -> str:
-        return f"<mrow><mo>[</mo>{condition}<mo>]</mo></mrow>"
+        return f"<mrow><mn>1</mn>{self._fenced('{', condition, '}')}</mrow>"
 
     def expectation(self, letters: Sequence[str], body: str) -> str:
         under = self._row("<mo>−</mo>" + "<mo>,</mo>".join(letters))
-        return f"<msub><mi>E</mi>{under}</msub><mrow><mo>[</mo>{body}<mo>]</mo></mrow>"
+        return f"<msub><mi>E</mi>{under}</msub>{self._fenced('[', body, ']')}"
 
     def slope(self, rule: str, argument: str) -> str:
         return self.fraction(f"<mo>∂</mo>{rule}", f"<mo>∂</mo>{argument}")
@@ -399,7 +430,18 @@ class _LatexInline(_Latex):
         return True
 
 
+class _MathMLInline(_MathML):
+    """Fractions on the line."""
+
+    def fraction(self, above: str, below: str) -> str:
+        return f'{above}<mo lspace="0" rspace="0">/</mo>{below}'
+
+    def fraction_needs_parentheses(self) -> bool:
+        return True
+
+
 TEXT: Style = _Text()
 LATEX: Style = _Latex()
 LATEX_INLINE: Style = _LatexInline()
 MATHML: Style = _MathML()
+MATHML_INLINE: Style = _MathMLInline()

@@ -357,6 +357,10 @@ class _Builder(Transformer_NonRecursive[Token, Any]):
         name, *indices = children
         return ast.Subscript(_span(meta), _name(name).id, tuple(indices))
 
+    def within(self, meta: Meta, children: Sequence[Any]) -> ast.Within:
+        quantity, regime = children
+        return ast.Within(_span(meta), quantity, regime)
+
     def call(self, meta: Meta, children: Sequence[Any]) -> ast.Call:
         name, *arguments = children
         return ast.Call(_span(meta), _name(name).id, tuple(a for a in arguments if a is not None))

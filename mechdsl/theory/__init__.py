@@ -51,12 +51,13 @@ from mechdsl.theory.intermediary import (
 )
 from mechdsl.theory.moving_payments import OutcomeRates, direct_rates
 from mechdsl.theory.payments import envelope_payments
+from mechdsl.theory.plainly import known, marginal, optimum_of
 from mechdsl.theory.pointwise import pointwise_program, pointwise_step
 from mechdsl.theory.precision import informed, precision_steps
 from mechdsl.theory.presigned import PRESIGNED_WORDS, parties, presigned_misfit, presigned_parameters, presigned_program
 from mechdsl.theory.presigned_books import presigned_checks, presigned_outcome, presigned_sample
 from mechdsl.theory.presigned_steps import presigned_steps
-from mechdsl.theory.private_cost import private_cost
+from mechdsl.theory.private_cost import private_cost, total
 from mechdsl.theory.procurement import (
     DIRECT_WORDS,
     direct_checks,
@@ -125,16 +126,19 @@ __all__ = [
     "intermediary_misfit",
     "is_convex_program",
     "kkt_step",
+    "known",
     "known_types",
     "leader_check",
     "leader_objective",
     "linear_outcome",
     "linear_steps",
+    "marginal",
     "menu_checks",
     "menu_expected",
     "menu_outcome",
     "menu_program",
     "menu_sample",
+    "optimum_of",
     "participation_step",
     "parties",
     "payment_steps",
@@ -163,6 +167,7 @@ __all__ = [
     "surplus_step",
     "tariff_outcome",
     "tariff_steps",
+    "total",
     "transformed_demand_step",
     "truthtelling_step",
     "union_checks",

@@ -19,7 +19,7 @@ from mechdsl.formula import Entry, Letter, Quantity, entries, precision_of, quan
 from mechdsl.market import Choice, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Account, Outcome
-from mechdsl.program import Optimum, Solution, Status, Variable
+from mechdsl.program import Optimum, Solution, Status, Variable, optima
 from mechdsl.structure import Report
 from mechdsl.theory.curvature import curvature, is_convex_program, variables_of
 from mechdsl.theory.precision import informed, learning, precision_misfit, written_out
@@ -214,15 +214,17 @@ def effort_outcome(
 ) -> Outcome:
     """The outcome of chosen efforts and given transfers: books from what was stated, slack and shadow prices.
 
-    The allocation is the programme's solution at `report`; `accounts` say who pays whom; `extra` holds further
-    quantities by name, to which `precision` is added where the market asks for it; `payer` is whose profit is the
-    outcome's `profit`.
+    The allocation is the programme's solution at `report`, with the slack of every constraint, stated or added by the
+    structure; `accounts` say who pays whom; `extra` holds further quantities by name, to which `precision` is added
+    where the market asks for it; `payer` is whose profit is the outcome's `profit`.
     """
     market, solution = mechanism.market, mechanism.solve(report)
     lines = tuple(accounts)
     books: Books = settle(market, report, solution.values, lines)
     values = stated_values(market, report, solution.values)
-    slack = constraint_slack(market, values)
+    stated = {c.name for c in market.constraints}
+    added = tuple(c for stage in optima(mechanism.program) for c in stage.constraints if c.name not in stated)
+    slack = constraint_slack(replace(market, constraints=(*market.constraints, *added)), values)
     shadow = {n: np.where(np.isnan(slack[n]), np.nan, np.abs(m)) for n, m in solution.multipliers.items()}
     told = [float(v) for q, v in values.items() if q.role == "precision" and not q.sets]
     local = (

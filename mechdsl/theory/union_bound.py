@@ -8,6 +8,7 @@ What the argument needs is checked on the instance; where it fails, the least co
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -106,8 +107,25 @@ class _Lines:
 def robust_bound(sides: Sides, branch: float, traces: tuple[Trace, Trace]) -> float | None:
     """`int Psi(kappa, 1) flow_A + int Psi(1, kappa) flow_B + Psi(b - what they moved)`; None where a check fails.
 
-    Source: ours; the argument is in docs/union.md, tests/test_union_bound.py.
+    Source: ours; the argument is in docs/union.md, tests/test_union_lines.py.
     """
+    found = _dual(sides, branch)
+    if found is None:
+        return None
+    kappa, *both = found
+    total, moved = 0.0, 0.0
+    for lines, start in zip(both, (kappa, 1 / kappa), strict=True):
+        k, flow = lines.beyond(start)
+        value = least_cost(traces, k) if lines.side is sides.a else k * least_cost(traces, 1 / k)
+        total += float(np.trapezoid(value * flow, k))
+        moved += float(np.trapezoid(flow if lines.side is sides.a else k * flow, k))
+    rest = float(sides.a.second.upper - moved)
+    return total + rest * float(least_cost(traces, np.array(kappa))) if rest >= 0 else None
+
+
+@functools.lru_cache(maxsize=8)
+def _dual(sides: Sides, branch: float) -> tuple[float, _Lines, _Lines] | None:
+    """What the laws alone decide: the dual's branch point, lines and flows; None where a check fails."""
     from scipy.optimize import brentq
 
     if sides.a.first.is_point or sides.a.second.is_point:
@@ -125,16 +143,7 @@ def robust_bound(sides: Sides, branch: float, traces: tuple[Trace, Trace]) -> fl
         return None
     kappa = float(np.exp(brentq(excess, near - reach, near + reach, xtol=1e-12)))
     fault = max(a.fault, b.fault, _middle_fault(sides, a, b, kappa))
-    if not fault <= _TOLERANCE:
-        return None
-    total, moved = 0.0, 0.0
-    for lines, start in ((a, kappa), (b, 1 / kappa)):
-        k, flow = lines.beyond(start)
-        value = least_cost(traces, k) if lines is a else k * least_cost(traces, 1 / k)
-        total += float(np.trapezoid(value * flow, k))
-        moved += float(np.trapezoid(flow if lines is a else k * flow, k))
-    rest = float(top[1] - moved)
-    return total + rest * float(least_cost(traces, np.array(kappa))) if rest >= 0 else None
+    return (kappa, a, b) if fault <= _TOLERANCE else None
 
 
 def _rise(side: Side, slopes: Array, prices: Array, low: Array, high: Array) -> Array:

@@ -7,6 +7,7 @@ every demand. Each is a number, how far it is violated, and a sentence.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ class Condition:
         return bool(self.violation <= TOLERANCE)
 
 
+@functools.lru_cache(maxsize=8)
 def conditions(sides: Sides, branch: float) -> tuple[Condition, ...]:
     """(N), (C) and (M) for two cost laws.
 

@@ -7,6 +7,7 @@ written; the other is the same with the goods exchanged. All functions take many
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,11 @@ def panels(law: Distribution) -> Array:
     return np.unique(np.concatenate([[law.lower], inside, [law.upper]]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Side:
     """Lines `first = pi + slope * second`: types beyond them, `first` dearer, take the step.
+
+    The same laws have the same side, so what follows from laws alone is found once for all demands.
 
     Args:
         first, second: the cost laws of the two goods.
@@ -45,7 +48,9 @@ class Side:
     ends: tuple[Array, Array]
 
     @classmethod
+    @functools.lru_cache(maxsize=16)
     def of(cls, first: Distribution, second: Distribution) -> Side:
+        """The side of two laws."""
         return cls(first, second, (panels(first), panels(second)))
 
     def nodes(self, slope: Array, price: Array) -> tuple[Array, Array]:
@@ -141,7 +146,7 @@ def _roots(function: object, a: Array, b: Array, fa: Array, fb: Array) -> Array:
     return best
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sides:
     """Both sides of the menu: steps towards good 2 (`a`, slopes kappa) and towards good 1 (`b`, slopes 1/kappa)."""
 
@@ -149,10 +154,13 @@ class Sides:
     b: Side
 
     @classmethod
+    @functools.lru_cache(maxsize=8)
     def of(cls, first: Distribution, second: Distribution) -> Sides:
+        """Both sides of two laws."""
         return cls(Side.of(first, second), Side.of(second, first))
 
 
+@functools.lru_cache(maxsize=8)
 def branch_point(sides: Sides) -> float:
     """`kappa_b`: the root of `b_1 - kappa b_2 = A(kappa) + B(kappa)`, B = `-kappa A'(1/kappa)` of the exchanged side.
 

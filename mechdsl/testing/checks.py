@@ -1,106 +1,41 @@
-"""The conformance kit: what every market structure must pass, the built-in ones included.
+"""The checks of the kit, one a function: each yields what it finds wrong, a sentence at a time.
 
-Each example of a structure is solved, and then asked what no derivation can answer for itself: are the numbers stated
-elsewhere met, does any feasible decision do better, does any provider gain by lying, do the books balance, does money
-scale, do labels matter, do the formulas and the exported Pyomo model say the same. Failures come as sentences.
+None reads the derivation. What a check asks for and what to do where it fails stand beside it in `CHECKS`; where a
+finding has a remedy of its own, it comes with the sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
 
-from mechdsl import pipeline, syntax
-from mechdsl import syntax_tree as tree
+from mechdsl import pipeline
 from mechdsl.accounting import constraint_slack, settle, stated_values
-from mechdsl.distributions.conformance import check_family
-from mechdsl.elaborate import elaborate
-from mechdsl.errors import MechError, Source
+from mechdsl.errors import InternalError
 from mechdsl.evaluate import Array, evaluate
-from mechdsl.formula import IndexSet, Quantity
+from mechdsl.formula import Quantity, letters_of, quantities
 from mechdsl.market import Contract, Layer, Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Outcome
 from mechdsl.program import Optimum, given, optima
-from mechdsl.structure import Example, Registry, Report, Structure, match, verify
+from mechdsl.structure import Example, Report
 
-__all__ = ["Failure", "NonconformingError", "check_family", "check_structure", "failures"]
+__all__ = ["CHECKS", "Found", "slack_of"]
 
 SEED = 20_250_101
 TOLERANCE = 1e-6
 
+Found: TypeAlias = str | tuple[str, str]
+"""What is wrong; or that, and what to do about it."""
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One thing a structure does not do as it must: the example, the check, what is wrong."""
-
-    example: str
-    check: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.example}: {self.check}: {self.message}"
+_Check: TypeAlias = Callable[[Mechanism, Report, Outcome, Example], Iterator[Found]]
 
 
-class NonconformingError(AssertionError):
-    """A structure failed the kit; the message lists every failure."""
-
-
-def check_structure(structure: Structure) -> None:
-    """Run the whole kit.
-
-    Raises:
-        NonconformingError: with every failure, in words.
-    """
-    found = list(failures(structure))
-    if found:
-        raise NonconformingError("\n".join([f"structure '{structure.name}' does not conform:", *map(str, found)]))
-
-
-def failures(structure: Structure) -> Iterator[Failure]:
-    """Every failure of the kit; none for a conforming structure."""
-    reason = verify(structure)
-    if reason is not None:
-        yield Failure("structure", "registration", reason)
-        return
-    if not structure.examples:
-        yield Failure(
-            "structure", "examples", "there is none: a structure needs a market with a number stated elsewhere"
-        )
-    for example in structure.examples:
-        yield from _example_failures(structure, example)
-
-
-def _example_failures(structure: Structure, example: Example) -> Iterator[Failure]:
-    try:
-        file = syntax.parse(example.text, "example")
-        market = elaborate(file, Source("example", example.text)).markets[example.regime]
-    except MechError as error:
-        yield Failure("example", "reading", str(error))
-        return
-    name = market.name
-    chosen = match(market, Registry((structure,)))
-    if chosen.structure is None:
-        yield Failure(name, "matching", f"the structure does not take its own example: {chosen.reasons}")
-        return
-    mechanism = pipeline.mechanism(market, structure)
-    report = pipeline.stated_report(market)
-    outcome = structure.recover(mechanism, report)
-    if not outcome.status.found:
-        yield Failure(name, "solving", f"status {outcome.status}: {outcome.message}")
-        return
-    for check in _CHECKS:
-        yield from (Failure(name, _words(check), message) for message in check(mechanism, report, outcome, example))
-    yield from (Failure(name, "relabelling", m) for m in _relabelled(structure, file, example, outcome))
-
-
-_Check = Callable[[Mechanism, Report, Outcome, Example], Iterator[str]]
-
-
-def expected_numbers(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def expected_numbers(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """The example's own numbers, from outside the derivation."""
     del report
     from mechdsl.report.json_report import outcome_object
@@ -109,22 +44,85 @@ def expected_numbers(mechanism: Mechanism, report: Report, outcome: Outcome, exa
     for path, wanted in example.expect.items():
         found = _at(document, path.split("."))
         if found is None:
-            yield f"the outcome has no '{path}'"
+            said = "Paths are those of `mechdsl solve FILE --json` below the regime; "
+            yield f"the outcome has no number '{path}'", f"{said}on its first level there are {', '.join(document)}."
         elif not abs(found - wanted) <= example.tolerance * max(1.0, abs(wanted)):
-            yield f"{path} = {found!r}, stated by {example.source}: {wanted!r}"
+            stated = f"{path} = {found!r}, stated by {example.source}: {wanted!r}"
+            opposite = wanted and abs(found + wanted) <= example.tolerance * max(1.0, abs(wanted))
+            yield (stated, _OPPOSITE) if opposite else stated
 
 
-def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def certificate(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """Every check of the certificate passes."""
     del example
     from mechdsl.certify import certify
 
     for check in certify(mechanism, report, outcome).checks:
         if not check.passed:
-            yield f"{check.name} = {check.value:.3g}, tolerance {check.tolerance:.3g}. {check.detail}"
+            found = f"{check.name} is {check.value:.3g}, more than {check.tolerance:.3g}. {check.detail}".rstrip()
+            yield found, _remedy_of(check.name)
 
 
-def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def _remedy_of(check: str) -> str:
+    """What to do about a check of the certificate that fails."""
+    for start, remedy in _CERTIFICATE.items():
+        if check.startswith(start):
+            return remedy
+    if check.endswith((" met", " within bounds")):
+        return "The allocation must be the solution of a programme that has every stated constraint and bound."
+    return "It is the structure's own check (`checks`): either the outcome is wrong, or the check asks too much."
+
+
+def every_constraint(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
+    """The programme has every constraint that the market states, under its name."""
+    del report, outcome, example
+    if optima(mechanism.program):
+        posed = {row.name for stage in optima(mechanism.program) for row in stage.constraints}
+        for row in mechanism.market.constraints:
+            if row.name not in posed:
+                yield f"the programme has no constraint '{row.name}', which the market states"
+
+
+def derivation_leads_there(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
+    """Every step has a reason and a source, and some step's formula is the objective of what is solved."""
+    del report, outcome, example
+    derivation = mechanism.derivation
+    if not derivation.steps:
+        yield "the derivation has no step", "Return Derivation(title, (Step(name, formula, because, source), ...))."
+    for step in derivation.steps:
+        if not (step.name.strip() and step.because.strip() and step.source.strip()):
+            yield f"step '{step.name}' lacks its name, its reason or its source", "Say why, and who showed it."
+    formulas = [f for step in derivation.steps for f in (step.formula, *(g for _, g in step.formulas))]
+    sides = [side for f in formulas for side in (f.args if isinstance(f, sp.core.relational.Relational) else (f,))]
+    for stage in optima(mechanism.program):
+        if not any(_same(side, stage) for side in sides if isinstance(side, sp.Expr)):
+            yield f"no step comes to the objective of the {stage.name}, {stage.objective}"
+
+
+def _same(formula: sp.Expr, stage: Optimum) -> bool:
+    """Whether a formula is the objective, up to sign and rewriting: compared at random points."""
+    if formula == stage.objective:
+        return True
+    if letters_of(formula) - letters_of(stage.objective):
+        return False
+    generator = np.random.default_rng(SEED)
+    every = quantities(formula) | quantities(stage.objective)
+    if any(q.role == "decision" and q not in {v.quantity for v in stage.variables} for q in every):
+        return False
+    for _ in range(3):
+        values = {
+            q: np.asarray(stage.data.get(q, generator.uniform(0.5, 1.5, q.shape))) for q in sorted(every, key=str)
+        }
+        try:
+            one, other = (float(np.sum(evaluate(f, values))) for f in (formula, stage.objective))
+        except InternalError:  # a rule, an expectation: nothing that has a value
+            return False
+        if not (np.isclose(one, other, rtol=1e-9) or np.isclose(one, -other, rtol=1e-9)):
+            return False
+    return True
+
+
+def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """No feasible decision near the optimum, or far from it, has a better objective: random search."""
     del outcome, example
     if not optima(mechanism.program):  # a game, say: its certificate asks every player
@@ -146,7 +144,7 @@ def no_better_decision(mechanism: Mechanism, report: Report, outcome: Outcome, e
             yield f"a feasible decision has objective {sign * found:.10g}, better than the solution's {objective:.10g}"
 
 
-def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def truth_is_best(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """No provider gains from a misreport, asking `recover` at the lie and stated costs at the truth.
 
     Where a layer represents the providers, the gain is all of theirs together.
@@ -186,20 +184,25 @@ def _kept(market: Market, report: Report, lie: Outcome, layers: tuple[Layer, ...
     return worth + sum(float(np.sum(lie.payments[y.name])) for y in layers if y.represents is not None)
 
 
-def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
-    """Every layer with a private type is at least as well off as outside; a planner, who has no contracts, commands."""
+def participation(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
+    """Every provider is at least as well off as outside; a planner, who has no contracts, commands.
+
+    Where a layer represents the providers, or they sell through one between, what counts is what all of them get.
+    """
     del report, example
-    if not mechanism.market.contracts:
-        return
-    for private in mechanism.market.types:
-        layer = mechanism.market.layer(private.layer)
-        outside = evaluate(layer.outside, mechanism.market.data, layer.letters)
-        worst = float(np.min(np.asarray(outcome.utilities[layer.name]) - outside))
-        if worst < -TOLERANCE:
-            yield f"{layer.name} is {-worst:.3g} worse off than outside"
+    market = mechanism.market
+    typed = {t.layer for t in market.types} if market.contracts else set()
+    for layer in (y for y in market.layers if y.name in {c.provider for c in market.contracts} | typed):
+        outside = evaluate(layer.outside, market.data, layer.letters)
+        above = np.asarray(outcome.utilities[layer.name]) - outside
+        place = np.unravel_index(int(np.argmin(above)), above.shape)
+        if above[place] < -TOLERANCE:
+            labels = ", ".join(a.index_set.labels[j] for a, j in zip(layer.letters, place, strict=True))
+            who = f"{layer.name}[{labels}]" if labels else layer.name
+            yield f"{who} is {-above[place]:.3g} worse off than outside"
 
 
-def books_balance(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def books_balance(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """Payments are what the accounts say, and utilities add up to values minus costs as stated."""
     del example
     books = settle(mechanism.market, report, outcome.allocation, outcome.accounts)
@@ -211,7 +214,7 @@ def books_balance(mechanism: Mechanism, report: Report, outcome: Outcome, exampl
         yield f"utilities add up to {total:.10g}, values minus costs to {books.welfare:.10g}"
 
 
-def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
     del example
     factor = sp.Integer(7)
@@ -233,7 +236,7 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
             yield f"payments to {name} do not scale with money"
 
 
-def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[str]:
+def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """At random points the exported Pyomo model and the formulas give the same objective."""
     del outcome, example
     if not optima(mechanism.program):
@@ -244,7 +247,7 @@ def renderings_agree(mechanism: Mechanism, report: Report, outcome: Outcome, exa
         yield from _rendered_alike(stage, given(stage, parameters, solution.values))
 
 
-def _rendered_alike(program: Optimum, parameters: Mapping[Quantity, Array]) -> Iterator[str]:
+def _rendered_alike(program: Optimum, parameters: Mapping[Quantity, Array]) -> Iterator[Found]:
     from pyomo.environ import value as pyomo_value
 
     from mechdsl.engines.pyomo_model import concrete_model
@@ -264,20 +267,79 @@ def _rendered_alike(program: Optimum, parameters: Mapping[Quantity, Array]) -> I
             yield f"objective: formula {stated!r}, Pyomo {rendered!r}"
 
 
-_CHECKS: tuple[_Check, ...] = (
-    expected_numbers,
-    certificate,
-    no_better_decision,
-    truth_is_best,
-    participation,
-    books_balance,
-    money_scales,
-    renderings_agree,
+_OPPOSITE = (
+    "It is the opposite number: in Account(payer, receiver, amounts) amounts are >= 0 where the first pays the second."
 )
 
+_CERTIFICATE = {
+    "first-order": "The solution of the programme is not its optimum: is `convex` said of one that is not?",
+    "complementary": "The multipliers are not those of the solution: return mechanism.solve(report) as it is.",
+    "duality gap": "The programme is said to be convex, and a better decision may exist: leave `convex` to "
+    "theory.optimum_of, which proves it or does not.",
+    "accounts add up": "Utilities and welfare must come from the same books: theory.effort_outcome, or "
+    "mechdsl.accounting.settle, keeps them from the accounts alone.",
+    "participation": "Pay at least cost and outside option.",
+}
 
-def _words(check: _Check) -> str:
-    return getattr(check, "__name__", "check").replace("_", " ")
+CHECKS: tuple[tuple[str, str, str, _Check], ...] = (
+    (
+        "expected numbers",
+        "the numbers that the example states",
+        "Work the number out by hand once more; if it stands, it is the payment rule or the programme that is wrong.",
+        expected_numbers,
+    ),
+    (
+        "constraints",
+        "what the market demands is demanded of the solver",
+        "Give the programme market.constraints, and what else there is after them.",
+        every_constraint,
+    ),
+    ("certificate", "every check of the certificate passes", "Look at the check's own detail.", certificate),
+    (
+        "derivation",
+        "`inspect` shows how one comes from what is stated to what is solved",
+        "Let one step have the programme's objective for its formula: make both from the same function.",
+        derivation_leads_there,
+    ),
+    (
+        "no better decision",
+        "no feasible decision has a better objective, of 400 tried at random",
+        "Is the sense right (maximize, minimize)? Is the programme not concave, so that the optimum is a local one?",
+        no_better_decision,
+    ),
+    (
+        "truth is best",
+        "no provider gains by reporting another type than its own",
+        "The payment must be the one of the allocation: theory.envelope_payments, with the slope at which the weight "
+        "moves with the type; it works where own output falls as the own type rises.",
+        truth_is_best,
+    ),
+    (
+        "participation",
+        "every provider is at least as well off as outside",
+        "Pay at least cost and outside option; of a private type, at the worst type too.",
+        participation,
+    ),
+    (
+        "books balance",
+        "payments are what the accounts say, and utilities add up to values minus costs",
+        "Let theory.effort_outcome (or mechdsl.accounting.settle) keep the books: whatever is paid is one Account.",
+        books_balance,
+    ),
+    (
+        "money scales",
+        "seven times every cost, value and outside option: the same allocation, seven times every payment",
+        "An amount of money is written into the structure: take it from the contract's arguments, and name those that "
+        "are money in Handles(money=...).",
+        money_scales,
+    ),
+    (
+        "renderings agree",
+        "the Pyomo model that `export` writes has the objective of the formulas, at random points",
+        "The objective has something that only one of the two knows: keep to the functions of the language.",
+        renderings_agree,
+    ),
+)
 
 
 def _at(document: Mapping[str, object], path: list[str]) -> float | None:
@@ -320,78 +382,6 @@ def _scaled(layer: Layer, factor: sp.Expr) -> Layer:
 def _paid(contract: Contract, factor: sp.Expr, money: tuple[str, ...]) -> Contract:
     scaled = {n: a if n not in money or isinstance(a, str) else factor * a for n, a in contract.arguments.items()}
     return replace(contract, arguments=scaled)
-
-
-def _relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:
-    """Labels in the opposite order change nothing but the order."""
-    turned = replace(file, statements=_turned(file.statements))
-    try:
-        market = elaborate(turned, Source("example, relabelled", example.text)).markets[example.regime]
-    except MechError as error:
-        yield str(error)
-        return
-    if market.sets == () or all(s.labels == t.labels for s, t in zip(market.sets, _sets(file, example), strict=True)):
-        return
-    other = structure.recover(pipeline.mechanism(market, structure), pipeline.stated_report(market))
-    flip = {s.name for s, t in zip(market.sets, _sets(file, example), strict=True) if s.labels != t.labels}
-    for choice in market.choices:
-        name = str(choice.quantity.name)
-        back = _flipped(np.asarray(other.allocation[name]), tuple(s.name in flip for s in choice.quantity.sets))
-        if not np.allclose(back, outcome.allocation[name], rtol=1e-5, atol=1e-6):
-            yield f"{name} depends on the order of the labels"
-    if (
-        outcome.revenue is not None
-        and other.revenue is not None
-        and not np.isclose(outcome.revenue, other.revenue, rtol=TOLERANCE, atol=TOLERANCE)
-    ):
-        yield "revenue depends on the order of the labels"
-
-
-def _sets(file: tree.File, example: Example) -> tuple[IndexSet, ...]:
-    return elaborate(file, Source("example", example.text)).markets[example.regime].sets
-
-
-def _flipped(table: Array, axes: tuple[bool, ...]) -> Array:
-    return np.flip(table, axis=tuple(j for j, flip in enumerate(axes) if flip))
-
-
-def _turned(statements: tuple[tree.Statement, ...]) -> tuple[tree.Statement, ...]:
-    """Every set of labels reversed, and every list of values along it."""
-    reversed_letters = {
-        letter.id
-        for s in statements
-        if isinstance(s, tree.IndexStatement) and isinstance(s.members, tree.LabelSet)
-        for letter in s.letters
-    }
-
-    def turn(node: tree.Expression | None, letters: tuple[tree.Name, ...]) -> tree.Expression | None:
-        if not isinstance(node, tree.Sequence) or not letters:
-            return node
-        items = tuple(turn(item, letters[1:]) for item in node.items)
-        kept = tuple(item for item in items if item is not None)
-        return replace(node, items=kept[::-1] if letters[0].id in reversed_letters else kept)
-
-    types = {
-        item.target.name: item.target.letters
-        for s in statements
-        if isinstance(s, tree.LayerStatement)
-        for item in s.items
-        if isinstance(item, tree.TypeStatement)
-    }
-    turned: list[tree.Statement] = []
-    for s in statements:
-        if isinstance(s, tree.IndexStatement) and isinstance(s.members, tree.LabelSet):
-            turned.append(replace(s, members=replace(s.members, labels=s.members.labels[::-1])))
-        elif isinstance(s, tree.ParamStatement):
-            turned.append(replace(s, value=turn(s.value, s.target.letters)))
-        elif isinstance(s, tree.ReportStatement):
-            value = turn(s.value, types.get(s.name.id, ()))
-            turned.append(s if value is None else replace(s, value=value))
-        elif isinstance(s, tree.RegimeStatement):
-            turned.append(replace(s, body=_turned(s.body)))
-        else:
-            turned.append(s)
-    return tuple(turned)
 
 
 def slack_of(market: Market, report: Report, outcome: Outcome) -> Mapping[str, Array]:
