@@ -15,7 +15,7 @@ import sympy as sp
 from mechdsl.accounting import constraint_slack, stated_values
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSum, Letter, Quantity, derivative
-from mechdsl.mechanism import Mechanism
+from mechdsl.mechanism import Mechanism, Unsolved
 from mechdsl.outcome import Certificate, Check, Outcome
 from mechdsl.program import Constraint, Optimum, Variable, given, optima
 from mechdsl.structure import Report
@@ -38,7 +38,11 @@ def certify(mechanism: Mechanism, report: Report, outcome: Outcome) -> Certifica
         *optimality(mechanism, report),
         *bookkeeping(outcome),
     ]
-    return Certificate((*checks, *mechanism.structure.checks(mechanism, report, outcome)))
+    try:
+        checks.extend(mechanism.structure.checks(mechanism, report, outcome))
+    except Unsolved as why:
+        checks.append(Check("every report is answered", 1.0, 0.0, f"No optimum was found {why}"))
+    return Certificate(tuple(checks))
 
 
 def feasibility(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterator[Check]:

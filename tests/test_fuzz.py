@@ -43,10 +43,10 @@ def test_what_was_once_found(path: Path) -> None:
 
 def test_markets_are_solved(tmp_path: Path) -> None:
     tally = Tally()
-    for number in range(25):
+    for number in range(12):
         try_one(made("market", 0, number), number, tally, tmp_path, solved)
     assert not tally.failures, tally.failures
-    assert tally.results["optimal"] > 5
+    assert tally.results["optimal"] > 2
 
 
 @pytest.mark.parametrize("way", ["grammar", "mutation"])

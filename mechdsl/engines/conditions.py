@@ -92,6 +92,9 @@ class Conditions:
         self.separable = all(f.kernel.arity == 1 for f in form.families)
         self.flexible = form.relation != 0
         self.sign = np.where(form.relation == 0, 1.0, form.relation.astype(np.float64))
+        self.auxiliary = np.zeros(form.n, dtype=bool)
+        for block in form.blocks:
+            self.auxiliary[block.start : block.start + block.size] = block.auxiliary
         self.defined = np.zeros(form.n, dtype=bool)  # by an equation: no bound of theirs says where they are
         for rows in form.row_blocks:
             if rows.defines is not None and rows.constraint.relation == "==":
@@ -192,7 +195,7 @@ class System:
         self.column_error: Array
         self._curvature()
         self._residuals()
-        if conditions.defined.any():
+        if conditions.auxiliary.any():
             self.column_error = np.where(self.negligible(), 0.0, self.column_error)
         self.error = max(
             _largest(self.column_error if self.all_free else self.column_error[free]),
@@ -229,7 +232,7 @@ class System:
         paid = np.maximum(self.more, self.less)
         volume = abs(float(self.point.rows()[0])) + float(np.abs(self.price[1:]) @ paid)
         worth = np.maximum(self.plus, self.minus) * np.abs(self.x)
-        faint: Mask = self.conditions.defined & (worth <= ROUNDING * volume)
+        faint: Mask = self.conditions.auxiliary & (worth <= ROUNDING * volume)
         return faint
 
     def bend(self) -> Array:
@@ -278,7 +281,8 @@ class System:
     def at_rest(self, down: Mask) -> Mask:
         """Those of the columns `down`, and of those that nothing speaks for, that would stay at their lower bound."""
         may = self.free & np.isfinite(self.numbers.lower) & ~self.conditions.defined
-        down = may & ((down & (self.plus > self.minus)) | (self.minus == 0))
+        nobody = (self.minus == 0) & ~self.conditions.auxiliary
+        down = may & ((down & (self.plus > self.minus)) | nobody)
         if not down.any():
             return down
         there = System(
@@ -389,7 +393,8 @@ def _sided(signs: Array, more: Array, less: Array, at: Positions) -> Array:
 
 def _empty(B: Any) -> Mask:
     """(rows,) whether a row has no entry but 0."""
-    return np.asarray(abs(B).sum(axis=1)).ravel() == 0
+    found: Mask = np.asarray(abs(B).sum(axis=1)).ravel() == 0
+    return found
 
 
 def _heaviest(B: Any) -> Array:
