@@ -14,6 +14,7 @@ help:
 	@echo 'make test       set up, then ruff, mypy and pytest'
 	@echo 'make lint       ruff and mypy alone;  make format  lets ruff lay out the code'
 	@echo 'make benchmark  the measurements in benchmarks/'
+	@echo 'make docs       build/docs/html/: the documentation, every page of it; warnings are errors'
 	@echo 'make fuzz       texts made to hurt, by the million (INPUTS=...), and what came of them'
 	@echo 'make wheel      dist/: mechdsl, and the cyipopt that holds its solver'
 	@echo 'make clean      remove caches and what was built;  make distclean  .venv/ too'
@@ -39,6 +40,9 @@ INPUTS ?= 1000000
 
 fuzz: .venv/.mechdsl .venv/.fuzz
 	nice -n 19 $(BIN)/python -m tests.fuzz --inputs $(INPUTS)
+
+docs: .venv/.mechdsl .venv/.docs
+	$(BIN)/python docs/site/make.py
 
 # Each file of benchmarks/ is a script that prints its own table.
 benchmark: .venv/.mechdsl .venv/.benchmark
@@ -83,9 +87,14 @@ $(BIN)/python:
 	rm -rf build/lib build/bdist* mechdsl.egg-info
 	@touch $@
 
+.venv/.docs: pyproject.toml .venv/.mechdsl
+	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[docs]'
+	rm -rf build/lib build/bdist* mechdsl.egg-info
+	@touch $@
+
 .venv/.benchmark: pyproject.toml .venv/.mechdsl
 	$(BIN)/python -m pip install --quiet --prefer-binary --editable '.[benchmark]'
 	rm -rf build mechdsl.egg-info
 	@touch $@
 
-.PHONY: help demo test lint format fuzz benchmark wheel clean distclean
+.PHONY: help demo test lint format docs fuzz benchmark wheel clean distclean

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mechdsl import theory
     from mechdsl.api import MarketFile, Result, Results, load, parse
     from mechdsl.derivation import Derivation, Step
+    from mechdsl.elaborate.functions import Function
     from mechdsl.errors import MechError, UsageError
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
@@ -27,6 +28,7 @@ __all__ = [
     "Derivation",
     "Equilibrium",
     "Example",
+    "Function",
     "Handles",
     "Market",
     "MarketFile",
@@ -65,6 +67,7 @@ _HOME = {
     "Derivation": "derivation",
     "Equilibrium": "program",
     "Example": "structure",
+    "Function": "elaborate.functions",
     "Handles": "structure",
     "Market": "market",
     "MarketFile": "api",

@@ -6,6 +6,7 @@ as the command prints it. Nothing here computes; whoever wants the arrays finds 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -29,7 +30,7 @@ from mechdsl.population.findings import Findings, findings
 from mechdsl.population.json_form import study_object
 from mechdsl.population.rows import Rows
 from mechdsl.population.store import Store
-from mechdsl.population.study import Study, data_hash, experiment_study, fits, grid, plots_of, study
+from mechdsl.population.study import Study, data_hash, experiment_study, fits, grid, measures_of, plots_of, study
 from mechdsl.population.tables import figure_table, frame, row_table
 from mechdsl.population.task import Task
 from mechdsl.program import Program, Status
@@ -94,7 +95,10 @@ def _opened(
     file: tree.File, source: Source, folder: Path | None, seed: int, plugins: Sequence[str | Path]
 ) -> MarketFile:
     registry = installed([Path(p) for p in plugins])
-    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families)
+    model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families,
+                                functions=registry.functions)  # fmt: skip
+    for sentence in registry.troubles:
+        warnings.warn(sentence, stacklevel=3)
     files = tuple(str(Path(p).resolve()) for p in plugins)
     return MarketFile(file, source, folder, model, registry, seed, files)
 
@@ -176,7 +180,7 @@ class MarketFile:
         *,
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
-        table: Sequence[str] = (),
+        table: str | Sequence[str] = (),
         jobs: int | None = None,
     ) -> Studied:
         """Outcomes at common draws of the types: means, errors, quantiles, and every row.
@@ -186,11 +190,11 @@ class MarketFile:
             regime: one or several; None for all.
             set: params, on top of the file's own.
             seed: of params and types; the one given on loading if None.
-            table: expressions to evaluate in every row: `revenue(M1) - revenue(M2)`.
+            table: expressions to evaluate in every row, `"revenue(M1) - revenue(M2), x[video]"` or a list of them.
             jobs: processes; None for as many as pay.
         """
         task = replace(self._task(_names(regime), set, None, seed), draws=draws)
-        return self._studied(study(task, self.model, self.name, self._title, tuple(table), ()), jobs)
+        return self._studied(study(task, self.model, self.name, self._title, _measures(table), ()), jobs)
 
     def sweep(
         self,
@@ -201,7 +205,7 @@ class MarketFile:
         at: Values = None,
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
-        table: Sequence[str] = (),
+        table: str | Sequence[str] = (),
         jobs: int | None = None,
     ) -> Studied:
         """Outcomes on a grid of params, `"d.video in 1..20 by 0.5, mu in [0, 0.1]"`, and where what binds changes.
@@ -210,7 +214,7 @@ class MarketFile:
         """
         stated = self._task(_names(regime), set, at, seed)
         task = replace(stated, draws=draws, axes=grid(syntax.parse_axes(vary), self.model))
-        return self._studied(study(task, self.model, self.name, self._title, tuple(table), ()), jobs)
+        return self._studied(study(task, self.model, self.name, self._title, _measures(table), ()), jobs)
 
     def run(
         self,
@@ -257,8 +261,8 @@ class MarketFile:
             return self.model
         given = (self._overrides(set), self._overrides(at))
         seed = self.seed if seed is None else seed
-        families = self.registry.distributions.families
-        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed=seed, families=families)
+        words = (self.registry.distributions.families, self.registry.functions)
+        return pipeline.elaborated(self.file, self.source, self.folder, *given, seed, *words)
 
     def inspect(self, regime: str | Names = None, format: str = "text") -> str:  # noqa: A002
         """Everything derived, each step with its reason and source, as `text`, `markdown`, `latex` or `json`."""
@@ -813,6 +817,10 @@ def _finished(market: Market, registry: Registry, method: str | None) -> Run:
 
 def _names(regime: str | Names) -> tuple[str, ...]:
     return (regime,) if isinstance(regime, str) else tuple(regime or ())
+
+
+def _measures(table: str | Sequence[str]) -> tuple[str, ...]:
+    return measures_of((table,) if isinstance(table, str) else table)
 
 
 def _pandas() -> Any:

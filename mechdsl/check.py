@@ -263,7 +263,7 @@ def _type_findings(market: Market, kinds: Sequence[TypeDiagnosis]) -> Iterator[D
         if irregular:
             first = irregular[0].regularity
             word = "falls somewhere" if first.regular is False else "may fall somewhere"
-            hint = f"{first.reason[0].upper()}{first.reason[1:]}. It is ironed where it is used."
+            hint = f"It is ironed where it is used: {first.reason}."
             yield Diagnostic("M101", f"the virtual cost of {_names(irregular)} {word}", span, hint, "note")
         tails = {law: _tail(law) for law in {kind.distribution for kind in own}}
         far = [kind for kind in own if tails[kind.distribution] is not None]

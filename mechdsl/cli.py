@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 
-from mechdsl.commands import ANSWERED, AT_FAULT, COMMANDS, INTERRUPTED, NO_READER, OUR_FAULT, WRONG_USAGE
+from mechdsl.commands import ANSWERED, AT_FAULT, COMMANDS, INTERRUPTED, NO_READER, NOT_SOLVED, OUR_FAULT, WRONG_USAGE
 
 TYPE_CHECKING = False  # importing typing would cost more than printing the help
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     first = arguments[0] if arguments else ""
+    if first == "help" and arguments[1:2] and arguments[1] in COMMANDS:
+        return _guarded(arguments[1], ["--help"])
     if first in ("-h", "--help", "help"):
         print(_help())
         return ANSWERED
@@ -71,7 +73,7 @@ def _guarded(command: str, arguments: list[str]) -> int:
     """The command, with the model's mistakes and wrong usage said as such."""
     from importlib import import_module
 
-    from mechdsl.errors import MechError, UsageError
+    from mechdsl.errors import MechError, PluginError, UsageError
 
     try:
         return int(import_module(f"mechdsl.commands.{command}").run(arguments))
@@ -81,6 +83,9 @@ def _guarded(command: str, arguments: list[str]) -> int:
         return _refuse(error)
     except UsageError as error:
         return _wrong_usage(str(error))
+    except PluginError as error:
+        print(f"mechdsl: {error}", file=sys.stderr)
+        return NOT_SOLVED
 
 
 def _print_mistakes(error: MechError, command: str) -> None:

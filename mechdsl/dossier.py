@@ -17,6 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mechdsl.comparison import Comparison
 from mechdsl.errors import UsageError
 from mechdsl.figures import draw, encoded, labels
@@ -45,7 +47,8 @@ from mechdsl.report.document import (
 )
 from mechdsl.report.inspect import Inspection, derivation_section, shared_statements, symbols
 from mechdsl.report.listing import listing
-from mechdsl.report.results import regime_blocks, regime_title, side_by_side_table, verdict_marks
+from mechdsl.report.results import regime_blocks, regime_title, side_by_side_table, table_of, verdict_marks
+from mechdsl.report.sheets import Sheet, data_sheets
 
 __all__ = ["FORMATS", "PARTS", "Evidence", "Made", "dossier", "market_blocks", "production", "study_blocks", "written"]
 
@@ -125,8 +128,29 @@ def _structure(runs: Sequence[Run]) -> Section:
         rows = [((regime_title(run),), _joined(terms)) for run, terms in zip(runs, own, strict=True) if terms.rows]
         table = Table("What each regime adds", ("regime", "states"), tuple(rows), words=(0, 1))
         stated += [Section("By regime", (table,))] if rows else []
-    meant = Section("Symbols", (symbols(_inspected(runs)),))
-    return Section("Structure: who pays whom", (_diagrams(markets),), (*stated, meant))
+    meant = [Section("Symbols", (symbols(_inspected(runs)),)), *_data(markets)]
+    return Section("Structure: who pays whom", (_diagrams(markets),), (*stated, *meant))
+
+
+def _data(markets: Sequence[Market]) -> Iterator[Section]:
+    """Every param's values, as given or drawn; of a regime that changes some, those."""
+    first = markets[0]
+    blocks: list[Block] = [table_of(sheet, _by(sheet)) for sheet in data_sheets(first)]
+    for market in markets[1:]:
+        changed = [
+            name
+            for name, d in market.declarations.items()
+            if d.quantity in market.data
+            and not np.array_equal(market.data[d.quantity], first.data.get(d.quantity, np.nan), equal_nan=True)
+        ]
+        blocks += [table_of(s, f"{_by(s)} that {market.regime} sets") for s in data_sheets(market, changed)]
+    if blocks:
+        yield Section("Data", tuple(blocks))
+
+
+def _by(sheet: Sheet) -> str:
+    """What the rows of a table of data stand for."""
+    return f"Params by {' and '.join(s.name for s in sheet.sets)}" if sheet.sets else "Single params"
 
 
 def _joined(terms: Terms) -> Line:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["Diagnostic", "InternalError", "MechError", "Source", "Span", "UsageError", "did_you_mean"]
+__all__ = ["Diagnostic", "InternalError", "MechError", "PluginError", "Source", "Span", "UsageError", "did_you_mean"]
 
 _EXCERPT_WIDTH = 120
 _LONGEST = 4_000  # characters of a message
@@ -99,6 +99,10 @@ class MechError(Exception):
 
 class InternalError(Exception):
     """We are at fault: an invariant of mechdsl does not hold. Never raised for anything a text can contain."""
+
+
+class PluginError(Exception):
+    """A plugin is at fault: its code raised, or returned something else. Neither the text nor mechdsl is."""
 
 
 class UsageError(Exception):

@@ -30,10 +30,12 @@ __all__ = [
     "deadline",
     "failure",
     "module",
+    "packages",
     "points",
     "tried",
 ]
 
+GROUPS = ("mechdsl.structures", "mechdsl.contracts", "mechdsl.distributions", "mechdsl.functions")
 PATIENCE = 10.0  # seconds that an installed plugin may take to load
 _SHOWN = 200  # characters of what a plugin printed or raised
 
@@ -55,20 +57,31 @@ class Attempt:
 class Point:
     """An installed plugin, not loaded yet: the name and the object its package declares (`package.module:NAME`).
 
-    `own`: of mechdsl itself, which is waited for.
+    `own`: of mechdsl itself, which is waited for; `package`: whose it is, and its version.
     """
 
     name: str
     origin: str
     load: Callable[[], Any]
     own: bool = False
+    package: str = ""
 
 
 @lru_cache(maxsize=16)  # what is installed does not change while a program runs
 def points(group: str) -> tuple[Point, ...]:
     """The entry points of a group, our own first, by name; two packages may declare the same name."""
-    found = [Point(p.name, p.value, p.load, p.value.startswith("mechdsl.")) for p in entry_points(group=group)]
+    found = [
+        Point(
+            p.name, p.value, p.load, p.value.startswith("mechdsl."), f"{p.dist.name} {p.dist.version}" if p.dist else ""
+        )
+        for p in entry_points(group=group)
+    ]
     return tuple(sorted(found, key=lambda p: (not p.own, p.name, p.origin)))
+
+
+def packages() -> tuple[str, ...]:
+    """Other packages that bring plugins, with their versions."""
+    return tuple(sorted({p.package for group in GROUPS for p in points(group) if not p.own}))
 
 
 @lru_cache(maxsize=1024)

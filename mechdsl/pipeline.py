@@ -17,8 +17,9 @@ from mechdsl import syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Family
 from mechdsl.elaborate import Override, elaborate
+from mechdsl.elaborate.functions import Function
 from mechdsl.elaborate.places import word_span
-from mechdsl.errors import Diagnostic, Source, did_you_mean
+from mechdsl.errors import Diagnostic, PluginError, Source, did_you_mean
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Menu, Status, given, optima
@@ -37,6 +38,7 @@ def load(
     report: Sequence[Override] = (),
     seed: int = 0,
     families: Mapping[str, Family] | None = None,
+    functions: Mapping[str, Function] | None = None,
 ) -> Model:
     """Read, parse and elaborate a file.
 
@@ -44,7 +46,7 @@ def load(
         MechError: with every mistake found.
     """
     file, source = syntax.read(path)
-    return elaborated(file, source, Path(path).parent, overrides, report, seed, families)
+    return elaborated(file, source, Path(path).parent, overrides, report, seed, families, functions)
 
 
 def parse(text: str, name: str = "<text>", folder: Path | None = None, seed: int = 0) -> Model:
@@ -64,6 +66,7 @@ def elaborated(
     report: Sequence[Override] = (),
     seed: int = 0,
     families: Mapping[str, Family] | None = None,
+    functions: Mapping[str, Function] | None = None,
 ) -> Model:
     """The model a file states, as `elaborate` makes it, refused where its curvature is refuted.
 
@@ -72,7 +75,7 @@ def elaborated(
     """
     from mechdsl.theory.faults import faults
 
-    return elaborate(file, source, folder, overrides, report, seed, families, faults)
+    return elaborate(file, source, folder, overrides, report, seed, families, faults, functions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +130,8 @@ def mechanism(market: Market, structure: Structure, method: str | None = None) -
 def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     """Solve one regime at its report (the types' means where none is stated) and certify the answer.
 
-    Interrupted, it is a run like any other, of status `interrupted`, so that those before it are not lost.
+    Interrupted, it is a run like any other, of status `interrupted`, so that those before it are not lost; of status
+    `failed` where the code of a plugin fails.
 
     Args:
         market: the regime.
@@ -137,10 +141,13 @@ def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     matched = match(market, registry)
     if matched.structure is None:
         return Run(market, matched, problem=unhandled(market, matched, registry))
-    ready = mechanism(market, matched.structure, method)
     report = stated_report(market)
+    ready = None
     try:
+        ready = mechanism(market, matched.structure, method)
         outcome, certificate = _certified(ready, report)
+    except PluginError as error:
+        outcome, certificate = Outcome(matched.structure.name, Status.FAILED, f"{error}."), None
     except KeyboardInterrupt:
         stopped = Status.INTERRUPTED
         reported = {str(q.name): np.asarray(table) for q, table in report.items()}

@@ -15,10 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mechdsl.distributions.plugged import Plugged, plugged
+from mechdsl.distributions.plugged import Plugged, Source, plugged
+from mechdsl.elaborate.functions import Function, plugged_functions
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
+from mechdsl.guard import guarded
 from mechdsl.loading import Attempt, Point, attempt, failure, module, points, tried
+from mechdsl.vocabulary import Words
 
 if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
@@ -47,7 +50,7 @@ class Handles:
         represented: whether the provider of the last contract represents another layer (a union).
         words: for each kind, the arguments it understands: `{"direct": ("payment", "trials", "information")}`.
         refuses: a further condition: the reason why this market does not fit after all, or None.
-        money: for each kind, the arguments that are sums of money: they scale with it.
+        money: for each kind, the arguments that are sums of money, and choices that are (a price): they scale with it.
     """
 
     contracts: tuple[str, ...]
@@ -170,6 +173,7 @@ class Registry:
         broken: what could not be taken.
         origins: by structure.
         distributions: by name.
+        functions: that plugins add to the language, by name.
         waiting: installed structures for kinds of contract of their own, not loaded until a market has one.
         remarks: sentences about plugins that were taken all the same.
     """
@@ -179,6 +183,7 @@ class Registry:
     origins: Mapping[str, str] = field(default_factory=dict)
     distributions: Plugged = field(default_factory=plugged)
     waiting: tuple[Point, ...] = ()
+    functions: Words[Function] = field(default_factory=plugged_functions)
     remarks: tuple[str, ...] = ()
 
     @property
@@ -187,6 +192,21 @@ class Registry:
         return tuple(
             sorted({kind for s in self.structures for kind in s.handles.contracts} | {p.name for p in self.waiting})
         )
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is amiss with plugins that were loaded so far, a sentence each."""
+        words = (self.distributions.families, self.functions)
+        broken = [*((b.name, b.reason) for b in self.broken), *(pair for w in words for pair in w.broken)]
+        printed = [f"plugin {name} printed while it was loaded: {text}" for w in words for name, text in w.printed]
+        told = [f"plugin {name} was not taken: {reason}" for name, reason in broken]
+        return tuple(dict.fromkeys((*told, *self.remarks, *printed)))
+
+    def complete(self) -> Registry:
+        """With everything loaded that waits to be used."""
+        self.distributions.families.complete()
+        self.functions.complete()
+        return self.knowing()
 
     def knowing(self, kinds: Collection[str] | None = None) -> Registry:
         """With the structures loaded that wait for contracts of these kinds; None: with all."""
@@ -199,7 +219,7 @@ class Registry:
         for point in wanted:
             gathered.take(point.name, point.origin, tried(point), point.name)
         rest = tuple(p for p in self.waiting if p not in wanted)
-        return gathered.registry(self.distributions, rest)
+        return gathered.registry(self.distributions, self.functions, rest)
 
 
 _CALLABLE_FIELDS: Mapping[str, int] = {"derive": 1, "program": 2, "parameters": 2, "recover": 2, "checks": 3}
@@ -246,33 +266,37 @@ def _accepts(function: Callable[..., Any], count: int) -> bool:
 
 
 def installed(files: Sequence[Path] = ()) -> Registry:
-    """All structures and distributions: of installed packages (entry points), then of `files` (`--plugin`).
+    """All structures, distributions and functions: of installed packages (entry points), then of `files` (`--plugin`).
 
     A package's structure for a kind of contract of its own is named for that kind in the group `mechdsl.contracts`, and
     loaded when a market has such a contract; any other is in the group `mechdsl.structures`, and loaded here. A file
-    defines `STRUCTURE`, or `DISTRIBUTIONS`, or both; it is waited for as long as it takes.
+    defines `STRUCTURE` (one, or several in a tuple), `DISTRIBUTIONS` or `FUNCTIONS`; it is waited for.
     """
     gathered = _Gathering({}, [], {}, [])
     for point in points(STRUCTURES):
         gathered.take(point.name, point.origin, tried(point))
-    laws = []
+    laws: list[Source] = []
+    formulas: list[Source] = []
     for path in dict.fromkeys(files):
         found = attempt(partial(module, path), None)
-        gathered.hear(path.stem, found)
+        name, origin = path.stem, str(path)
+        gathered.hear(name, found)
         if found.reason:
-            gathered.broken.append(Broken(path.stem, f"{path}: {found.reason}"))
-        elif not any(hasattr(found.value, name) for name in _DEFINED):
-            gathered.broken.append(Broken(path.stem, f"{path}: the file defines no {', and no '.join(_DEFINED)}"))
+            gathered.broken.append(Broken(name, f"{origin}: {found.reason}"))
+        elif not any(hasattr(found.value, word) for word in _DEFINED):
+            gathered.broken.append(Broken(name, f"{origin}: the file defines no {', no '.join(_DEFINED)}"))
         elif hasattr(found.value, "STRUCTURE"):
-            gathered.take(path.stem, str(path), Attempt(found.value.STRUCTURE))
-        if hasattr(found.value, "DISTRIBUTIONS"):
-            laws.append((path.stem, str(path), partial(getattr, found.value, "DISTRIBUTIONS")))
-    distributions = plugged(laws)
-    gathered.broken += [Broken(name, reason) for name, reason in distributions.broken]
-    return gathered.registry(distributions, points(CONTRACTS))
+            gathered.take(name, origin, Attempt(found.value.STRUCTURE))
+        for word, into in (("DISTRIBUTIONS", laws), ("FUNCTIONS", formulas)):
+            if hasattr(found.value, word):
+                into.append((name, origin, partial(getattr, found.value, word)))
+    distributions, functions = plugged(laws), plugged_functions(formulas)
+    for words in (distributions.families, functions):
+        gathered.broken += [Broken(name, reason) for name, reason in words.broken]
+    return gathered.registry(distributions, functions, points(CONTRACTS))
 
 
-_DEFINED = ("STRUCTURE", "DISTRIBUTIONS")
+_DEFINED = ("STRUCTURE", "DISTRIBUTIONS", "FUNCTIONS")
 
 
 @dataclass(slots=True)
@@ -299,7 +323,8 @@ class _Gathering:
             if reason:
                 self.broken.append(Broken(name, f"{origin}: {reason}"))
                 continue
-            self.structures[candidate.name] = candidate
+            own = origin.startswith("mechdsl.")
+            self.structures[candidate.name] = candidate if own else guarded(candidate, origin)
             self.origins[candidate.name] = origin
 
     def hear(self, name: str, found: Attempt) -> None:
@@ -307,10 +332,10 @@ class _Gathering:
         if found.printed:
             self.remarks.append(f"plugin {name} printed while it was loaded: {found.printed}")
 
-    def registry(self, distributions: Plugged, waiting: tuple[Point, ...]) -> Registry:
+    def registry(self, distributions: Plugged, functions: Words[Function], waiting: tuple[Point, ...]) -> Registry:
         """The registry as it stands."""
         structures, broken, remarks = tuple(self.structures.values()), tuple(self.broken), tuple(self.remarks)
-        return Registry(structures, broken, dict(self.origins), distributions, waiting, remarks)
+        return Registry(structures, broken, dict(self.origins), distributions, waiting, functions, remarks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,7 @@ LAYOUT = frozenset(
         "paragraph",
         "phantom",
         "allowbreak",
+        "tabularnewline",
     ]
 )
 SHRUNK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{$\displaystyle "

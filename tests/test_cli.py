@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -326,6 +327,37 @@ def test_fmt_leaves_a_file_that_does_not_parse(say: Any, tmp_path: Path) -> None
     file.write_text("market {")
     assert say("fmt", file).status == 1
     assert file.read_text() == "market {"
+
+
+def test_explain_lists_what_it_can_explain(say: Any) -> None:
+    said = say("explain")
+    assert said.status == 0
+    assert "M00x, about the text" in said.out
+    assert "  M031  a value for a label that does not exist" in said.out
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mechdsl co", "compare completion"), ("mechdsl solve a.mech --se", "--seed --sensitivity --set")],
+)
+def test_completion_in_bash(say: Any, typed: str, completed: str) -> None:
+    asked = f"COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _mechdsl; echo ${{COMPREPLY[@]}}"
+    script = f"{say('completion', 'bash').out}\n{asked}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.split()) == completed.split()
+
+
+def test_help_on_a_command(say: Any) -> None:
+    said = say("help", "solve")
+    assert said.status == 0
+    assert said.out == say("solve", "--help").out
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "mechdsl", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mechdsl ")
 
 
 def test_explain(say: Any) -> None:

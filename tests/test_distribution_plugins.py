@@ -19,6 +19,7 @@ from mechdsl.distributions import FAMILIES, Distribution, Family, plugged
 from mechdsl.distributions.conformance import disagreements
 from mechdsl.distributions.density import DensityFormula
 from mechdsl.errors import MechError
+from mechdsl.loading import Point
 from mechdsl.structure import installed
 from mechdsl.testing import check_family
 
@@ -208,13 +209,17 @@ def test_packages_name_theirs_by_entry_point(monkeypatch: pytest.MonkeyPatch, pl
     def missing() -> Any:
         raise ImportError("no such module")
 
-    points = (("laws", "package:DISTRIBUTIONS", lambda: [one]), ("gone", "package.gone:LAW", missing))
+    points = (Point("laws", "package:DISTRIBUTIONS", lambda: [one]), Point("gone", "package.gone:LAW", missing))
     monkeypatch.setattr(plugged, "_entry_points", lambda: points)
     found = plugged.plugged()
     assert found.families["reciprocal"] is one
-    assert found.broken == (("gone", "package.gone:LAW: ImportError: no such module"),)
+    ((name, reason),) = found.broken
+    assert name == "gone"
+    assert reason.startswith("package.gone:LAW: ImportError: no such module")
     # without a word about plugins, a text may use what packages bring
-    assert mechdsl.parse(MARKET).solve(regime="main").status == "optimal"
+    with pytest.warns(UserWarning, match="plugin gone was not taken"):
+        read = mechdsl.parse(MARKET)
+    assert read.solve(regime="main").status == "optimal"
 
 
 # ------------------------------------------------------------------------------------------------------------- the kit

@@ -22,6 +22,7 @@ LAYERS = (
     "catalog",
     "errors",
     "loading",
+    "vocabulary",
     "resources",
     "syntax_tree",
     "syntax",
@@ -39,6 +40,7 @@ LAYERS = (
     "outcome",
     "expected",
     "engines",
+    "guard",
     "structure",
     "mechanism",
     "accounting",
@@ -56,9 +58,11 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "replication",
     "notebook",
     "commands",
     "cli",
+    "__main__",
 )
 
 # What may be imported only by the layers named; a name that is not here may be imported by all.
@@ -103,6 +107,7 @@ AT_WORK = {
     "Scope",
     "Tables",
     "Tally",
+    "Words",
     "Workshop",
 }
 

@@ -128,7 +128,8 @@ def test_the_page_says_everything(folder: Path) -> None:
     for said in (
         "The market as written", "Structure: who pays whom", "Derivation", "Results", "In expectation over the types",
         "Claims", "Experiments", "How it was produced", "5.65685", "10.3923", "Accounts", "largest gain from",
-        "2 regimes, 2 certified", "2 claims, 1 holds, 1 FAILS", "Structure revenue", "envelope payment",
+        "Params by teams", "2 regimes, 2 certified", "2 claims, 1 holds, 1 FAILS", "Structure revenue",
+        "envelope payment",
     ):  # fmt: skip
         assert said in text, said
     assert hashlib.sha256(TEXT.encode()).hexdigest() in text

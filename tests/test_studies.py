@@ -209,6 +209,16 @@ def started(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
+def test_a_script_needs_no_guard(pair: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import mechdsl, mechdsl.population.task as t\nt.ROWS = 20\nprint('once')\n"
+        f"print(mechdsl.load({str(pair)!r}).simulate(60, 'M2', jobs=2).json['regimes']['M2']['certified'])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("once\n60\n", "")
+
+
 def parts(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "cache").rglob("*.npz"))
 

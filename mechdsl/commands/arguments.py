@@ -53,7 +53,7 @@ def at_option(made: argparse.ArgumentParser) -> None:
 
 def plugin_option(made: argparse.ArgumentParser) -> None:
     """`--plugin`, repeatable."""
-    text = "a market structure, or distributions, of one's own"
+    text = "a file with a market structure, distributions or functions of one's own"
     made.add_argument("--plugin", action="append", default=[], metavar="FILE", help=text)
 
 
@@ -66,14 +66,14 @@ def loaded(options: argparse.Namespace) -> tuple[Model, Registry]:
     stated = (options.set, getattr(options, "at", []))
     overrides, report = ([o for text in given for o in assignments(text)] for given in stated)
     at_hand = registry(options)
-    model = load(options.file, overrides, report, options.seed, at_hand.distributions.families)
-    return model, awake(at_hand, model)
+    model = load(options.file, overrides, report, options.seed, at_hand.distributions.families, at_hand.functions)
+    return model, awake(at_hand, model, options)
 
 
-def awake(at_hand: Registry, model: Model) -> Registry:
+def awake(at_hand: Registry, model: Model, options: argparse.Namespace) -> Registry:
     """The registry with the structures loaded that know the model's contracts; broken ones are named on stderr."""
     asked = at_hand.knowing({c.kind for market in model.markets.values() for c in market.contracts})
-    _say(asked, at_hand)
+    _say(asked, options)
     return asked
 
 
@@ -92,16 +92,17 @@ def registry(options: argparse.Namespace, *, quiet: bool = False) -> Registry:
         existing(name)
     found = installed([Path(name) for name in options.plugin])
     if not quiet:
-        _say(found)
+        _say(found, options)
     return found
 
 
-def _say(found: Registry, before: Registry | None = None) -> None:
-    """What is amiss with plugins, on stderr; what has been said `before` is not said again."""
-    told = [f"plugin {broken.name} was not taken: {broken.reason}" for broken in found.broken]
-    count = 0 if before is None else len(before.broken)
-    for sentence in (*told[count:], *found.remarks[0 if before is None else len(before.remarks) :]):
-        print(sentence, file=sys.stderr)
+def _say(found: Registry, options: argparse.Namespace) -> None:
+    """What is amiss with plugins, on stderr; what has been said is not said again."""
+    said: list[str] = vars(options).setdefault("said", [])
+    for sentence in found.troubles:
+        if sentence not in said:
+            said.append(sentence)
+            print(sentence, file=sys.stderr)
 
 
 def existing(name: str) -> None:

@@ -63,12 +63,13 @@ def _of_file(name: str, options: Namespace, found: Registry) -> list[Comparison]
     several = len(options.files) > 1
     made = []
     for overrides, said in variations(options.set):
-        model = load(name, overrides, (), options.seed, found.distributions.families)
+        words = (found.distributions.families, found.functions)
+        model = load(name, overrides, (), options.seed, *words)
         label = " ".join(part for part in (model.name if several else "", said) if part)
-        markets = chosen(model, options)
+        markets, at_hand = chosen(model, options), awake(found, model, options)
         made.append(
             compare(
-                markets, model.claims if not options.regime else (), awake(found, model), tolerance=options.tol,
+                markets, model.claims if not options.regime else (), at_hand, tolerance=options.tol,
                 published=options.claims == "paper", seed=options.seed, label=label or model.name,
             )
         )  # fmt: skip

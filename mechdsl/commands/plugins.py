@@ -15,5 +15,5 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     from mechdsl.report import terminal
 
-    terminal.console().print(terminal.registry(registry(options, quiet=True).knowing()))
+    terminal.console().print(terminal.registry(registry(options, quiet=True).complete()))
     return ANSWERED

@@ -106,7 +106,14 @@ def _sensitivity(run: Run, model: Model, registry: Registry, options: Namespace)
 
     def remade(more: Sequence[Override]) -> Model:
         return pipeline.elaborated(
-            model.file, model.source, folder, [*stated, *more], report, options.seed, registry.distributions.families
+            model.file,
+            model.source,
+            folder,
+            [*stated, *more],
+            report,
+            options.seed,
+            registry.distributions.families,
+            registry.functions,
         )
 
     return sensitivity(run, remade)

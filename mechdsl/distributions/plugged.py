@@ -1,20 +1,21 @@
 """Distributions of installed packages and plugin files, beside the built-in ones: vocabulary, never syntax.
 
 A package names its families by entry points of the group `mechdsl.distributions`, a plugin file by `DISTRIBUTIONS`;
-either gives a `Family` or several. Each is checked when it is found; a broken one is named and left out, never fatal.
+either gives a `Family` or several. An entry point is loaded when a text uses its name, or a name that nobody knows.
+Each is checked when it is found; a broken one is named and left out, never fatal.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias, get_args
 
 from mechdsl.distributions.families import FAMILIES, Family, Need, Takes
+from mechdsl.loading import Point, attempt, points
+from mechdsl.vocabulary import Words
 
 __all__ = ["ENTRY_POINT_GROUP", "Plugged", "Source", "plugged", "verify"]
 
@@ -30,39 +31,27 @@ _NAME = re.compile(r"[^\W\d]\w{0,60}")
 class Plugged:
     """The distributions at hand: `families` by name, `origins` of those that plugins add, what could not be taken."""
 
-    families: Mapping[str, Family]
-    origins: Mapping[str, str]
-    broken: tuple[tuple[str, str], ...]
+    families: Words[Family]
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        return MappingProxyType(self.families.origins)
+
+    @property
+    def broken(self) -> tuple[tuple[str, str], ...]:
+        return tuple(self.families.broken)
 
 
 def plugged(others: Sequence[Source] = ()) -> Plugged:
-    """The built-in families, those of installed packages, then those of `others` (plugin files)."""
-    known: dict[str, Family] = dict(FAMILIES)
-    origins: dict[str, str] = {}
-    broken: list[tuple[str, str]] = []
-    for name, origin, load in (*_entry_points(), *others):
-        try:
-            given = load()
-        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; it must not take others with it
-            broken.append((name, f"{origin}: {type(error).__name__}: {error}"))
-            continue
-        for candidate in given if isinstance(given, tuple | list) else (given,):
-            reason = verify(candidate)
-            if reason is None and candidate.name in known:
-                taken = origins.get(candidate.name, "the language itself")
-                reason = f"the name '{candidate.name}' is already taken by {taken}"
-            if reason is not None:
-                broken.append((name, f"{origin}: {reason}"))
-                continue
-            known[candidate.name] = candidate
-            origins[candidate.name] = origin
-    return Plugged(MappingProxyType(known), MappingProxyType(origins), tuple(broken))
+    """The built-in families, those of installed packages, and those of `others` (plugin files)."""
+    words = Words(FAMILIES, verify, list(_entry_points()))
+    for name, origin, load in others:
+        words.take(name, origin, attempt(load, None))
+    return Plugged(words)
 
 
-@lru_cache(maxsize=1)  # what is installed does not change while a program runs
-def _entry_points() -> tuple[Source, ...]:
-    points = sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name)
-    return tuple((p.name, p.value, p.load) for p in points)
+def _entry_points() -> tuple[Point, ...]:
+    return points(ENTRY_POINT_GROUP)
 
 
 def verify(candidate: Any) -> str | None:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Family
 from mechdsl.distributions.plugged import plugged
+from mechdsl.elaborate.functions import Function, plugged_functions
 from mechdsl.elaborate.limits import MAX_ERRORS, MAX_REGIMES, MAX_TOTAL
 from mechdsl.elaborate.names import RegimeNames
 from mechdsl.elaborate.outcomes import claim_mistakes, experiment_mistakes
@@ -54,6 +55,7 @@ def elaborate(
     seed: int = 0,
     families: Mapping[str, Family] | None = None,
     examine: Callable[[Market], Iterable[Diagnostic]] = lambda market: (),
+    functions: Mapping[str, Function] | None = None,
 ) -> Model:
     """The model a file states.
 
@@ -65,6 +67,7 @@ def elaborate(
         report: entries of the report (`--at`), on top of the file's own.
         seed: of params drawn with `~`.
         families: the distributions known; None: the built-in ones and those of installed packages.
+        functions: those of plugins; None: of installed packages.
         examine: what theory finds wrong with a regime that is complete.
 
     Raises:
@@ -79,12 +82,22 @@ def elaborate(
         raise MechError([Diagnostic("M090", message, regimes[MAX_REGIMES].name.span, hint)], source)
     plans = [(r.name.id, r.title or "", r.body) for r in regimes] or [("main", "", ())]
     known_laws = plugged().families if families is None else families
+    known_functions = plugged_functions() if functions is None else functions
     markets: dict[str, Market] = {}
     room = MAX_TOTAL
     for name, title, body in plans:
         try:
             names = RegimeNames(
-                shared, body, source, Folder(folder), tuple(overrides), seed, diagnostics, known_laws, room
+                shared,
+                body,
+                source,
+                Folder(folder),
+                tuple(overrides),
+                seed,
+                diagnostics,
+                known_laws,
+                known_functions,
+                room,
             )
             market = _market(names, RegimeBuilder(names, tuple(report)), name, title)
         except _EnoughError:

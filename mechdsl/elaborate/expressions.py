@@ -67,6 +67,8 @@ class Names(Protocol):
     def elsewhere(self, name: str) -> str | None: ...
     def letter_remedy(self, name: str) -> str: ...
     def word(self, node: tree.Node, word: str) -> Span: ...
+    def function(self, name: str) -> tuple[tuple[str, ...], tree.Expression] | None: ...
+    def functions_of_plugins(self) -> tuple[str, ...]: ...
 
 
 @dataclass(slots=True)
@@ -74,12 +76,14 @@ class Scope:
     """Where an expression stands: the letters it may use, and which roles of quantities (None: all).
 
     `apart`: sums of a `let` take other letters than these; in a constraint, say, whose left side may have them free.
+    `values` are the arguments of the function whose formula it is, each with its size.
     """
 
     letters: Mapping[str, Letter] = field(default_factory=dict)
     roles: frozenset[str] | None = None
     purpose: str = ""
     apart: bool = False
+    values: Mapping[str, tuple[Any, int]] = field(default_factory=dict)
 
     def with_letters(self, letters: tuple[Letter, ...]) -> Scope:
         return Scope({**self.letters, **{a.name: a for a in letters}}, self.roles, self.purpose, self.apart)
@@ -107,12 +111,16 @@ class Resolver:
 
     Args:
         origins: where it notes the place of every term that depends on decisions, if it is to.
+        size: how many parts it has met.
+        calls: the functions of plugins whose formulas it is in; place: where the outermost was called.
     """
 
     names: Names
     diagnostics: list[Diagnostic]
     origins: dict[sp.Basic, list[Span]] | None = None
     size: int = 0
+    calls: tuple[str, ...] = ()
+    place: Span | None = None
 
     def formula(self, node: tree.Expression, scope: Scope) -> sp.Expr:
         """The formula of a node that must be a number; conditions and other things are errors."""
@@ -194,6 +202,10 @@ class Resolver:
                 return self._placeholder()
 
     def _name(self, node: tree.Name, scope: Scope) -> Any:
+        if node.id in scope.values:
+            value, size = scope.values[node.id]
+            self.size += size
+            return value
         if node.id in scope.letters:
             return self._letter_value(scope.letters[node.id], node)
         kind = self.names.kind(node.id)
@@ -527,6 +539,9 @@ class Resolver:
         if node.name == "precision":
             return self._precision(node, scope)
         if node.name not in FUNCTIONS:
+            found = self.names.function(node.name)
+            if found is not None:
+                return self._plugged(node, *found, scope)
             self._unknown_function(node)
             return self._placeholder()
         least, greatest, build = FUNCTIONS[node.name]
@@ -550,6 +565,34 @@ class Resolver:
         if build in (sp.Min, sp.Max) and not all(self._real(v, a.value) for v, a in zip(arguments, plain, strict=True)):
             return self._placeholder()
         return build(*arguments)
+
+    def _plugged(self, node: tree.Call, parameters: tuple[str, ...], body: tree.Expression, scope: Scope) -> Any:
+        """A function of a plugin: its formula, the arguments in the place of its parameters."""
+        plain = [a for a in node.arguments if a.name is None and a.key is None]
+        if len(plain) != len(node.arguments) or len(plain) != len(parameters):
+            message = (
+                f"{node.name} takes {len(parameters)} argument{'s' if len(parameters) > 1 else ''}, {here(len(plain))}"
+            )
+            self._error("M013", message, node, f"Write {node.name}({', '.join(parameters)}).")
+            return self._placeholder()
+        if node.name in self.calls:
+            self._error(
+                "M013", f"{node.name} is defined through itself", node, "The plugin that defines it is at fault."
+            )
+            return self._placeholder()
+        values: dict[str, tuple[Any, int]] = {}
+        for name, argument in zip(parameters, plain, strict=True):
+            before = self.size
+            value = self._resolve(argument.value, scope)
+            if not self._number(value, argument.value):
+                return self._placeholder()
+            values[name] = (value, self.size - before)
+        inside = Resolver(
+            self.names, self.diagnostics, None, self.size, (*self.calls, node.name), self.place or node.span
+        )
+        found = inside._resolve(body, Scope(values=values))
+        self.size = inside.size
+        return found if inside._number(found, body) else self._placeholder()
 
     def _precision(self, node: tree.Call, scope: Scope) -> sp.Expr:
         """`precision(theta)`: how precisely the signals tell a state; a number that follows from what is chosen."""
@@ -575,7 +618,9 @@ class Resolver:
         return Entry(quantity, *state.indices) if isinstance(state, Entry) else quantity
 
     def _unknown_function(self, node: tree.Call) -> None:
-        hint = ELSEWHERE.get(node.name) or did_you_mean(node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod"))
+        hint = ELSEWHERE.get(node.name) or did_you_mean(
+            node.name, (*FUNCTIONS, *_STATISTICS, "if", "sum", "prod", *self.names.functions_of_plugins())
+        )
         message = f"unknown function '{node.name}'"
         kind = self.names.kind(node.name)
         if kind is not None:
@@ -632,6 +677,8 @@ class Resolver:
         return False
 
     def _error(self, code: str, message: str, place: tree.Node | Span, hint: str) -> None:
+        if self.place is not None:  # the text it stands in is a plugin's: what the reader wrote is the call
+            message, place = f"in {self.calls[0]}, {message}", self.place
         self.diagnostics.append(Diagnostic(code, message, place if isinstance(place, Span) else place.span, hint))
 
     @staticmethod

@@ -402,6 +402,12 @@ class _WithVariable:
     def word(self, node: tree.Node, word: str) -> Span:
         return self.names.word(node, word)
 
+    def function(self, name: str) -> tuple[tuple[str, ...], tree.Expression] | None:
+        return self.names.function(name)
+
+    def functions_of_plugins(self) -> tuple[str, ...]:
+        return self.names.functions_of_plugins()
+
 
 def _density_formula(
     formula: sp.Expr, variable: Quantity, values: Mapping[Quantity, Array], at: Mapping[Letter, int]

@@ -197,6 +197,12 @@ class _Names:
     def letter(self, name: str) -> Letter | None:
         return self._letters().get(name)
 
+    def function(self, name: str) -> None:
+        del name
+
+    def functions_of_plugins(self) -> tuple[str, ...]:
+        return ()
+
     def _letters(self) -> dict[str, Letter]:
         market = self.market
         groups = [*(d.letters for d in _declared(market)), *(y.letters for y in market.layers)]

@@ -16,6 +16,7 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution, Family
 from mechdsl.elaborate.expressions import Resolver, Scope, label_text
+from mechdsl.elaborate.functions import Function, body_of
 from mechdsl.elaborate.laws import Laws
 from mechdsl.elaborate.limits import MAX_DECISIONS, MAX_ENTRIES, MAX_LABELS, MAX_LETTERS, MAX_TOTAL, MAX_TYPES
 from mechdsl.elaborate.places import word_span
@@ -50,6 +51,7 @@ class RegimeNames:
     seed: int
     diagnostics: list[Diagnostic]
     families: Mapping[str, Family]
+    functions: Mapping[str, Function]
     room: int = MAX_TOTAL  # for the entries of params yet to come
     declared: dict[str, Declared] = field(default_factory=dict)
     set_statements: dict[str, tree.IndexStatement] = field(default_factory=dict)
@@ -125,6 +127,15 @@ class RegimeNames:
     def word(self, node: tree.Node, word: str) -> Span:
         """Where in a node a word stands, for messages about the word."""
         return word_span(self.source, node.span, word)
+
+    def function(self, name: str) -> tuple[tuple[str, ...], tree.Expression] | None:
+        """The parameters and the formula of a function that a plugin adds."""
+        found = self.functions.get(name)
+        return None if found is None else (found.parameters, body_of(found.formula))
+
+    def functions_of_plugins(self) -> tuple[str, ...]:
+        """Their names, for messages."""
+        return tuple(self.functions)
 
     def as_declared(self, name: str) -> str:
         """`mu[i, k]`: a name with the letters of its declaration."""

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
 from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
 from mechdsl.engines.cells import Cells, Vertices
+from mechdsl.engines.lifetime import end_with_parent
 from mechdsl.engines.optimum import Compiled, compile_optimum
 from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
@@ -406,7 +407,8 @@ def _solved(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequ
         return _in_turn(engine, given)
     program = replace(engine.program, data=dict(engine.program.data))  # a read-only view cannot be sent
     parts = [given[n * len(given) // workers : (n + 1) * len(given) // workers] for n in range(workers)]
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
         tasks = [pool.submit(_elsewhere, program, part) for part in parts]
         return [found for task in tasks for found in task.result()]
 

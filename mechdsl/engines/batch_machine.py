@@ -73,8 +73,8 @@ def _name() -> str:
 
 
 def _caches() -> tuple[Path, ...]:
-    """Where it is kept: the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expandvars("$HOME/.cache")
+    """Where it is kept: the user's cache, found without $HOME too."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - Path's raises
     return (Path(base) / "mechdsl",) if Path(base).is_absolute() else ()
 
 

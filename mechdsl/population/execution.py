@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait as wait_for
+from multiprocessing import active_children, get_context
 from typing import Any
 
+from mechdsl.engines.lifetime import end_with_parent
 from mechdsl.errors import UsageError
 from mechdsl.population.rows import Rows, computed
 from mechdsl.population.store import Store
@@ -122,12 +124,14 @@ def _submitted(pool: ProcessPoolExecutor, task: Task, part: Part) -> Future[Rows
     inherits that Ctrl-C is blocked.
     """
     if threading.current_thread() is not threading.main_thread():  # which Ctrl-C does not reach
-        return pool.submit(computed, task, part)
+        with _no_script():
+            return pool.submit(computed, task, part)
     caught: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(computed, task, part)
+        with _no_script():
+            return pool.submit(computed, task, part)
     finally:
         signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -135,18 +139,23 @@ def _submitted(pool: ProcessPoolExecutor, task: Task, part: Part) -> Future[Rows
             signal.raise_signal(signal.SIGINT)
 
 
+@contextmanager
+def _no_script() -> Iterator[None]:
+    """What starts here is not told of the caller's script: it needs nothing of it, and would run it from the top."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
+    main.pop("__file__", None)
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
+
+
 def _attend() -> None:
     """A worker's first act: Ctrl-C is for the process that the user sees, and a worker does not outlive that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Wait for the end of another process, and end with it."""
-    wait_for([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _first_done(waiting: Sequence[Future[Rows]]) -> Sequence[Future[Rows]]:

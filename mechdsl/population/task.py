@@ -12,9 +12,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import product
+from pathlib import Path
 
 from mechdsl.draws import another_seed
 from mechdsl.elaborate import Override
+from mechdsl.loading import packages
 
 __all__ = ["SEED", "GridAxis", "Part", "Point", "Task"]
 
@@ -157,6 +159,8 @@ class Task:
         """A hash of everything the numbers depend on."""
         facts = [
             importlib.metadata.version("mechdsl"),
+            *packages(),
+            *(hashlib.blake2b(Path(name).read_bytes()).hexdigest() for name in self.plugins),
             *(repr(getattr(self, f.name)) for f in fields(self) if f.name != "name"),
         ]
         return hashlib.blake2b("\x1e".join(facts).encode(), digest_size=8).hexdigest()

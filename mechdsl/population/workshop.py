@@ -20,6 +20,7 @@ from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
 from mechdsl.distributions import Family
 from mechdsl.elaborate import Override
+from mechdsl.elaborate.functions import Function
 from mechdsl.elaborate.measures import Measure, measure
 from mechdsl.elaborate.places import walk
 from mechdsl.errors import Source
@@ -41,7 +42,7 @@ class Workshop:
         file, source: its text.
         loose: params whose tables can be replaced alone.
         structures: by regime.
-        families: the distributions at hand.
+        families, functions: the distributions at hand, and the functions of plugins.
     """
 
     task: Task
@@ -50,6 +51,7 @@ class Workshop:
     loose: frozenset[str]
     structures: Mapping[str, Match]
     families: Mapping[str, Family]
+    functions: Mapping[str, Function]
     _models: dict[int, Model] = field(default_factory=dict)
     _derived: dict[Any, Derivation] = field(default_factory=dict)
     _posed: dict[tuple[str, Point], tuple[Program, Any]] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Workshop:
         folder = Path(self.task.folder) if self.task.folder else None
         overrides = (*self.task.overrides, *changed)
         return pipeline.elaborated(
-            self.file, self.source, folder, overrides, self.task.report, seed, families=self.families
+            self.file, self.source, folder, overrides, self.task.report, seed, self.families, self.functions
         )
 
     def mechanism(self, market: Market, point: Point) -> Mechanism | None:
@@ -149,7 +151,7 @@ def workshop(task: Task) -> Workshop:
     market = tuple(s for s in whole.statements if not isinstance(s, tree.ExperimentStatement | tree.ClaimStatement))
     file = replace(whole, statements=market)
     registry = installed([Path(name) for name in task.plugins])
-    made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families)
+    made = Workshop(task, file, source, loose_params(file), {}, registry.distributions.families, registry.functions)
     model = made.model(task.point(0))
     return replace(made, structures={name: match(model.markets[name], registry) for name in task.regimes})
 

@@ -96,7 +96,7 @@ def _links(market: Market) -> list[_Link]:
         terms = ", ".join(f"{n} = {v}" for n, v in contract.arguments.items() if isinstance(v, str) or v.is_number)
         label = contract.kind.replace("_", " ") + (f" ({terms})" if terms else "")
         found.setdefault((contract.payer, contract.provider), []).append(label)
-    links = [_Link(a, b, f"pays: {' + '.join(dict.fromkeys(labels))}") for (a, b), labels in found.items() if a != b]
+    links = [_Link(a, b, " + ".join(dict.fromkeys(labels))) for (a, b), labels in found.items() if a != b]
     links += [_Link(y.name, y.represents, "represents", True) for y in market.layers if y.represents]
     if not market.contracts:
         planners = [o.layer for o in market.objectives if not market.choices_of(o.layer)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import sympy as sp
@@ -174,7 +175,11 @@ def symbols(shown: Inspection) -> Terms:
 def steps(shown: Inspection) -> tuple[Section, ...]:
     """The derivation, a section each step."""
     found = shown.derivation.steps if shown.derivation else ()
-    return tuple(Section(f"{n}. {s.name} ({status(s)})", step_blocks(s)) for n, s in enumerate(found, 1))
+    return tuple(_step_section(n, step) for n, step in enumerate(found, 1))
+
+
+def _step_section(number: int, step: Step) -> Section:
+    return Section(f"{number}. {step.name} ({status(step)})", step_blocks(step))
 
 
 def step_blocks(step: Step) -> tuple[Block, ...]:
@@ -195,10 +200,17 @@ def derivation_section(shown: Inspection, title: str, told: Mapping[Step, str]) 
         title: its heading.
         told: steps that were shown before, and in which regime; they are named, and not shown again.
     """
-    each = [
-        replace(section, blocks=(Paragraph((f"As in {told[step]}.",)),)) if step in told else section
-        for section, step in zip(steps(shown), shown.derivation.steps if shown.derivation else (), strict=True)
-    ]
+    found = shown.derivation.steps if shown.derivation else ()
+    each: list[Section] = []
+    for place, same in groupby(range(len(found)), lambda n: told.get(found[n])):
+        numbers = list(same)
+        if place is None:
+            each += [_step_section(n + 1, found[n]) for n in numbers]
+        else:
+            first, last = numbers[0] + 1, numbers[-1] + 1
+            names = ", ".join(f"{found[n].name} ({status(found[n])})" for n in numbers)
+            span = f"{first}" if first == last else f"{first} to {last}"
+            each.append(Section(f"{span}. As in {place}", (Paragraph((f"{names[0].upper()}{names[1:]}.",)),)))
     return Section(title, (Paragraph(line(_taken(shown))),), tuple(each))
 
 

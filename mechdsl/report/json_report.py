@@ -140,7 +140,10 @@ def labelled(table: Any, sets: tuple[IndexSet, ...]) -> Any:
 
 
 def _tables(tables: Mapping[str, Any], sets: Mapping[str, tuple[IndexSet, ...]]) -> dict[str, Any]:
-    found = {name: labelled(table, sets.get(name, ())) for name, table in tables.items()}
+    found = {
+        name: labelled(table, sets.get(name, ())) if name in sets or not np.ndim(table) else np.asarray(table).tolist()
+        for name, table in tables.items()
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -132,7 +132,7 @@ def _tables(table: Table) -> list[str]:
     """The table; what is too wide in several, each with the labels on the left; words apart from numbers wrap."""
     spelt = [[_width(cell) for cell in row] for row in (*table.rows, *((table.total,) if table.total else ()))]
     widths = [max([len(head), *(row[j] for row in spelt if j < len(row))]) + 2 for j, head in enumerate(table.heads)]
-    widths = [min(w, 44) if j in table.words else w for j, w in enumerate(widths)]
+    widths = [min(w, 58) if j in table.words else w for j, w in enumerate(widths)]
     groups: list[list[int]] = [[]]
     for j in range(1, len(table.heads)):
         if groups[-1] and widths[0] + sum(widths[k] for k in groups[-1]) + widths[j] > _WIDE:
@@ -144,16 +144,22 @@ def _tables(table: Table) -> list[str]:
 
 def _tabular(table: Table, columns: Sequence[int], widths: Sequence[int]) -> list[str]:
     """Rows stand apart where pages break, so a table may go on overleaf: one `tabular` for every twenty of them."""
+    wraps = {j for j in columns if j in table.words and widths[j] > 24}
     kinds = "".join(
-        "r" if j not in table.words else (rf"p{{{widths[j] * 0.42:.1f}em}}" if widths[j] > 24 else "l") for j in columns
+        rf"p{{{widths[j] * 0.42:.1f}em}}" if j in wraps else "l" if j in table.words else "r" for j in columns
     )
-    head = " & ".join(latex_text(table.heads[j]) for j in columns) + r" \\ \hline"
-    rows = [" & ".join(_cell(row[j]) for j in columns) + r" \\" for row in table.rows]
+
+    def row(cells: Sequence[str]) -> str:
+        spelt = (rf"\raggedright {cells[j]}" if j in wraps else cells[j] for j in columns)
+        return " & ".join(spelt) + r" \tabularnewline"
+
+    head = row([latex_text(head) for head in table.heads]) + r" \hline"
+    rows = [row([_cell(cell) for cell in cells]) for cells in table.rows]
     pieces = [rows[n : n + 20] for n in range(0, max(1, len(rows)), 20)]
     lines: list[str] = []
     for number, piece in enumerate(pieces, 1):
         last = table.total and number == len(pieces)
-        total = [r"\hline " + " & ".join(_cell(table.total[j]) for j in columns) + r" \\"] if last else []
+        total = [r"\hline " + row([_cell(cell) for cell in table.total])] if last else []
         lines += [
             rf"\smallskip\noindent{{\small\raggedright\begin{{tabular}}{{{kinds}}}",
             head, *piece, *total, r"\end{tabular}\par}",

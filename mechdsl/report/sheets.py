@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIRST", "LAST", "ROWS", "Column", "Sheet", "accounts_sheet", "aligned", "bottom_line", "certified_words",
-    "constraint_sheet", "failing_words", "menu_lines", "menu_sheet", "outcome_sheets", "payers", "side_by_side",
-    "structure_words", "verdict_words",
+    "constraint_sheet", "data_sheets", "failing_words", "menu_lines", "menu_sheet", "outcome_sheets", "payers",
+    "side_by_side", "structure_words", "verdict_words",
 ]  # fmt: skip
 
 ROWS = 24  # a table longer than this shows its first and last rows
@@ -89,6 +89,29 @@ def _column(title: str, table: Any, *, summed: bool = False) -> Column:
 
 
 # ------------------------------------------------------------------------------------------------------ tables by label
+
+
+def data_sheets(market: Market, among: Sequence[str] | None = None) -> list[Sheet]:
+    """The params' values, by the index sets they share, in the order of the file.
+
+    Args:
+        market: whose params.
+        among: names of those to show; None for all.
+    """
+    columns: dict[tuple[IndexSet, ...], list[Column]] = {}
+    for name, declared in market.declarations.items():
+        quantity = declared.quantity
+        if quantity.role == "param" and quantity in market.data and (among is None or name in among):
+            columns.setdefault(quantity.sets, []).append(_data_column(name, market.data[quantity], declared.values_in))
+    return [Sheet(sets, "" if sets else "value", tuple(found)) for sets, found in columns.items()]
+
+
+def _data_column(name: str, table: Array, values_in: IndexSet | None) -> Column:
+    """Numbers, or the labels that a param takes for values."""
+    if values_in is None:
+        return _column(name, table)
+    flat = np.asarray(table, dtype=np.float64).reshape(-1)
+    return Column(name, tuple("" if np.isnan(v) else values_in.labels[int(v)] for v in flat))
 
 
 def outcome_sheets(run: Run, outcome: Outcome) -> list[Sheet]:

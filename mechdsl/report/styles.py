@@ -111,9 +111,9 @@ def _parts(name: str) -> tuple[str, str]:
     return name, ""
 
 
-def _statistic(quantity: Quantity) -> tuple[str, str] | None:
+def _statistic(quantity: sp.Symbol) -> tuple[str, str] | None:
     """`mean(c)` -> mean, c."""
-    found = re.fullmatch(r"(\w+)\((.+)\)", str(quantity.name))
+    found = re.fullmatch(r"([a-z]+)\((\w+)\)", str(quantity.name))
     return (found[1], found[2]) if found else None
 
 
@@ -225,6 +225,9 @@ class _Latex(Style):
         return {"oo": r"\infty", "pi": r"\pi", "e": "e", "nan": r"\text{undefined}"}.get(name, rf"\text{{{name}}}")
 
     def name(self, symbol: sp.Symbol) -> str:
+        statistic = _statistic(symbol)
+        if statistic:
+            return rf"\operatorname{{{statistic[0]}}}\left({self._joined(*_parts(statistic[1]), [])}\right)"
         stated = symbol.latex_name if isinstance(symbol, Quantity) else None
         return self._joined(*_parts(str(symbol.name)), []) if stated is None else stated
 
@@ -324,6 +327,9 @@ class _MathML(Style):
         return f"<mi>{known.get(name, name)}</mi>"
 
     def name(self, symbol: sp.Symbol) -> str:
+        statistic = _statistic(symbol)
+        if statistic:
+            return self.function(statistic[0], [self._joined(*_parts(statistic[1]), [])])
         return self._joined(*_parts(str(symbol.name)), [])
 
     def _joined(self, base: str, under: str, indices: Sequence[str]) -> str:
@@ -337,6 +343,9 @@ class _MathML(Style):
         plain = unicodedata.normalize("NFD", word)
         if len(plain) > 1 and plain.endswith("\u0302"):
             return f'<mover accent="true">{self._word(plain[:-1])}<mo>^</mo></mover>'
+        bare = word.rstrip("′")
+        if bare != word and bare:
+            return f"<msup>{self._word(bare)}<mo>{'′' * (len(word) - len(bare))}</mo></msup>"
         return f"<mi>{_xml(GREEK.get(word, word))}</mi>"
 
     def _row(self, inner: str) -> str:

@@ -149,7 +149,10 @@ def registry(found: Registry) -> RenderableType:
     parts.append(Text.assemble(("distributions", _STRONG), f"  {own}"))
     for name, origin in laws.origins.items():
         parts += [Text.assemble((name, _STRONG), f"  {laws.families[name].doc}"), _line(f"  from {origin}")]
-    parts += [Text(f"{broken.name} was not taken: {broken.reason}", style=_BAD) for broken in found.broken]
+    for function in found.functions.values():
+        parts += [Text.assemble((f"{function.name}({', '.join(function.parameters)})", _STRONG), f"  {function.doc}"),
+                  _line(f"  from {found.functions.origins[function.name]}")]  # fmt: skip
+    parts += [Text(sentence.removeprefix("plugin "), style=_BAD) for sentence in found.troubles]
     return Group(*parts) if parts else _line("no structures are installed")
 
 

@@ -8,6 +8,7 @@ which market, what was found, and what to do. Distributions and functions have k
 
 from mechdsl.distributions.conformance import check_family
 from mechdsl.testing.checks import slack_of
+from mechdsl.testing.functions import check_function
 from mechdsl.testing.kit import Failure, NonconformingError, check_structure, failures
 
-__all__ = ["Failure", "NonconformingError", "check_family", "check_structure", "failures", "slack_of"]
+__all__ = ["Failure", "NonconformingError", "check_family", "check_function", "check_structure", "failures", "slack_of"]

@@ -47,7 +47,7 @@ def expected_numbers(mechanism: Mechanism, report: Report, outcome: Outcome, exa
             said = "Paths are those of `mechdsl solve FILE --json` below the regime; "
             yield f"the outcome has no number '{path}'", f"{said}on its first level there are {', '.join(document)}."
         elif not abs(found - wanted) <= example.tolerance * max(1.0, abs(wanted)):
-            stated = f"{path} = {found!r}, stated by {example.source}: {wanted!r}"
+            stated = f"{path} is {found:.10g}, stated {wanted:.10g} ({example.source})"
             opposite = wanted and abs(found + wanted) <= example.tolerance * max(1.0, abs(wanted))
             yield (stated, _OPPOSITE) if opposite else stated
 
@@ -228,8 +228,10 @@ def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example
     if not other.status.found:
         yield f"with money scaled it ends {other.status}: {other.message}"
         return
+    prices = {name for names in money.values() for name in names}
     for name, x in outcome.allocation.items():
-        if not np.allclose(other.allocation[name], x, rtol=TOLERANCE, atol=TOLERANCE):
+        wanted = (7 if name in prices else 1) * np.asarray(x)
+        if not np.allclose(other.allocation[name], wanted, rtol=TOLERANCE, atol=TOLERANCE):
             yield f"{name} changes with the unit of money"
     for name, p in outcome.payments.items():
         if not np.allclose(other.payments[name], 7 * np.asarray(p), rtol=TOLERANCE, atol=TOLERANCE):
@@ -330,7 +332,7 @@ CHECKS: tuple[tuple[str, str, str, _Check], ...] = (
         "money scales",
         "seven times every cost, value and outside option: the same allocation, seven times every payment",
         "An amount of money is written into the structure: take it from the contract's arguments, and name those that "
-        "are money in Handles(money=...).",
+        "are money in Handles(money=...), and choices that are prices too.",
         money_scales,
     ),
     (

@@ -38,6 +38,14 @@ def relabelled(structure: Structure, file: tree.File, example: Example, outcome:
         back = _flipped(np.asarray(other.allocation[name]), tuple(s.name in flip for s in choice.quantity.sets))
         if not np.allclose(back, outcome.allocation[name], rtol=1e-5, atol=1e-6):
             yield f"{name} depends on the order of the labels"
+    for layer in market.layers:
+        axes = tuple(a.index_set.name in flip for a in layer.letters)
+        for what, one, again in (("payments to", outcome.payments, other.payments),
+                                   ("utilities of", outcome.utilities, other.utilities)):  # fmt: skip
+            if layer.name in one and layer.name in again:
+                back = _flipped(np.asarray(again[layer.name]), axes)
+                if not np.allclose(back, one[layer.name], rtol=1e-5, atol=1e-6):
+                    yield f"{what} {layer.name} depend on the order of the labels"
     if (
         outcome.revenue is not None
         and other.revenue is not None

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_HERE", "POSTED_PRICE_CLAIMS", "answered", "who"]
 
-NOT_HERE = "The regimes that were solved are not those that it is about."
+NOT_HERE = (
+    "It says nothing here: it compares posted prices or a tariff with a planner, and needs both regimes, or it is "
+    "about a special case."
+)
 _PAPER = "Dai, Farboodi, Golrezaei & Shahshahani (2026)"
 _CONDITIONS = "condition: ours, tests/test_data_claims.py"
 _TOLERANCE = 1e-8  # relative; solved efforts are good to 1e-9

@@ -49,9 +49,10 @@ class Essential:
         more = f" and {len(self.needed) - _SHOWN} more" if len(self.needed) > _SHOWN else ""
         if not self.never_idle:
             return needed + more
-        every = len(self.never_idle) == self.outputs
-        names = "every output" if every else ", ".join(self.never_idle[:_SHOWN])
-        rest = f" and {len(self.never_idle) - _SHOWN} more" if not every and len(self.never_idle) > _SHOWN else ""
+        if len(self.never_idle) == self.outputs:
+            return f"{needed}{more}; no optimum has an output of 0 (Corollary 2.2)"
+        names = ", ".join(self.never_idle[:_SHOWN])
+        rest = f" and {len(self.never_idle) - _SHOWN} more" if len(self.never_idle) > _SHOWN else ""
         return f"{needed}{more}; {names}{rest} never falls to 0 (Corollary 2.2)"
 
 
