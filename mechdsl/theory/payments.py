@@ -178,7 +178,7 @@ class Along:
     curves: list[Curve] = field(default_factory=list)
 
     def answered(self, t: float) -> float:
-        """`t`; at an end of the support without an answer (at a cost of 0 there may be too many), a report beside it."""
+        """`t`; at at an end of the support without an answer (a cost of 0 may have too many), a report beside it."""
         law = provider_law(self.part, self.place)
         if t not in (law.lower, law.upper) or self.mechanism.solve(self._moved(t)).status is Status.OPTIMAL:
             return t
