@@ -40,6 +40,7 @@ LAYERS = (
     "outcome",
     "expected",
     "engines",
+    "guard",
     "structure",
     "mechanism",
     "accounting",
