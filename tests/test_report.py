@@ -201,7 +201,7 @@ regime fine { contract studio -> team: direct  set d = 0.5 }
 
 
 def test_what_cannot_be_solved_is_told_and_data_are_hashed(tmp_path: Path) -> None:
-    """A byte order mark belongs to the file that is hashed; a folder's name suits LaTeX whatever the report is called."""
+    """A byte order mark belongs to the file that is hashed; a folder's name suits LaTeX whatever the report's is."""
     file, data, page = tmp_path / "edge ü.mech", tmp_path / "d.csv", tmp_path / "r é.md"
     file.write_bytes(b"\xef\xbb\xbf" + EDGE.encode())
     data.write_text("teams,d\nnorth east,3\nsouth,0.2\n", encoding="utf-8")
