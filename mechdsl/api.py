@@ -6,6 +6,7 @@ as the command prints it. Nothing here computes; whoever wants the arrays finds 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -96,6 +97,8 @@ def _opened(
     registry = installed([Path(p) for p in plugins])
     model = pipeline.elaborated(file, source, folder, seed=seed, families=registry.distributions.families,
                                 functions=registry.functions)  # fmt: skip
+    for sentence in registry.troubles:
+        warnings.warn(sentence, stacklevel=3)
     files = tuple(str(Path(p).resolve()) for p in plugins)
     return MarketFile(file, source, folder, model, registry, seed, files)
 

@@ -8,31 +8,27 @@ of contract of its own is loaded for markets that have such a contract, and for 
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial, wraps
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mechdsl.derivation import Derivation
 from mechdsl.distributions.plugged import Plugged, Source, plugged
 from mechdsl.elaborate.functions import Function, plugged_functions
-from mechdsl.errors import MechError, PluginError, UsageError
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
+from mechdsl.guard import guarded
 from mechdsl.loading import Attempt, Point, attempt, failure, module, points, tried
-from mechdsl.outcome import Outcome
-from mechdsl.program import Equilibrium, Menu, Optimum, Stages
 from mechdsl.vocabulary import Words
 
 if TYPE_CHECKING:
+    from mechdsl.derivation import Derivation
     from mechdsl.expected import Expected
     from mechdsl.market import Market
     from mechdsl.mechanism import Mechanism
-    from mechdsl.outcome import Check, Sample
+    from mechdsl.outcome import Check, Outcome, Sample
     from mechdsl.program import Program
 
 __all__ = ["Broken", "Claim", "Example", "Finding", "Handles", "Registry", "Report", "Structure", "installed", "match"]
@@ -340,49 +336,6 @@ class _Gathering:
         """The registry as it stands."""
         structures, broken, remarks = tuple(self.structures.values()), tuple(self.broken), tuple(self.remarks)
         return Registry(structures, broken, dict(self.origins), distributions, waiting, functions, remarks)
-
-
-def guarded(structure: Structure, origin: str) -> Structure:
-    """The structure with functions that say whose fault it is when they fail; what they print goes to stderr.
-
-    Args:
-        structure: of a plugin.
-        origin: where it comes from.
-    """
-    wanted: dict[str, Any] = {
-        "derive": Derivation,
-        "program": (Optimum, Stages, Menu, Equilibrium),
-        "parameters": Mapping,
-        "recover": Outcome,
-        "checks": tuple,
-    }
-    functions = {name: getattr(structure, name) for name in (*wanted, "sample", "rates", "expected")}
-    files = {code.co_filename for f in functions.values() if (code := getattr(f, "__code__", None)) is not None}
-    whose = f"structure '{structure.name}' ({origin})"
-
-    def guard(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(function)
-        def asked(*arguments: Any) -> Any:
-            try:
-                with contextlib.redirect_stdout(sys.stderr):
-                    found = function(*arguments)
-                    found = tuple(found) if name == "checks" else found
-            except (MechError, UsageError, PluginError):
-                raise
-            except Exception as error:
-                raise PluginError(f"{whose} fails in `{name}`: {failure(error, files)}") from error
-            if name in wanted and not isinstance(found, wanted[name]):
-                kind = "nothing" if found is None else f"a {type(found).__name__}"
-                kinds = wanted[name] if isinstance(wanted[name], tuple) else (wanted[name],)
-                raise PluginError(
-                    f"{whose} fails in `{name}`: it returns {kind}, not a {' or '.join(k.__name__ for k in kinds)}"
-                )
-            return found
-
-        return asked
-
-    asked: dict[str, Any] = {name: guard(name, f) for name, f in functions.items() if f is not None}
-    return replace(structure, **asked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -333,6 +334,18 @@ def test_explain_lists_what_it_can_explain(say: Any) -> None:
     assert said.status == 0
     assert "M00x, about the text" in said.out
     assert "  M031  a value for a label that does not exist" in said.out
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("mechdsl co", "compare completion"), ("mechdsl solve a.mech --se", "--seed --sensitivity --set")],
+)
+def test_completion_in_bash(say: Any, typed: str, completed: str) -> None:
+    asked = f"COMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _mechdsl; echo ${{COMPREPLY[@]}}"
+    script = f"{say('completion', 'bash').out}\n{asked}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert sorted(done.stdout.split()) == completed.split()
 
 
 def test_help_on_a_command(say: Any) -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import mechdsl
-from mechdsl import Function
+from mechdsl import Function, loading, structure
 from mechdsl.cli import main
 from mechdsl.loading import Attempt, attempt, deadline, failure
 from mechdsl.starter import starting_package
 from mechdsl.structure import installed
-from mechdsl.testing import check_function
+from mechdsl.testing import NonconformingError, check_function, check_structure
 from mechdsl.testing.functions import faults_of
 
 TREE = Path(__file__).parent.parent
@@ -81,6 +81,7 @@ def plugin(tmp_path: Path) -> Path:
         ["simulate", "FILE", "--draws", "3"],
         ["sweep", "FILE", "--vary", "v in [10, 20, 30]"],
         ["run", "FILE", "--out", "OUT"],
+        ["report", "FILE", "-o", "OUT.html"],
         ["plugins"],
     ],
     ids=" ".join,
@@ -88,7 +89,10 @@ def plugin(tmp_path: Path) -> Path:
 def test_every_command_takes_a_plugin_file(
     words: list[str], special: Path, plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = [{"FILE": str(special), "OUT": str(tmp_path / "out")}.get(word, word) for word in words]
+    given = [
+        {"FILE": str(special), "OUT": str(tmp_path / "out"), "OUT.html": str(tmp_path / "out.html")}.get(word, word)
+        for word in words
+    ]
     assert main([*given, "--plugin", str(plugin)]) == 0
     said = capsys.readouterr()
     assert not said.err
@@ -211,7 +215,7 @@ def test_one_that_cannot_say_whether_it_fits_does_not_fit(
     assert main(["solve", str(ordinary), "--plugin", str(plugin)]) == 0
     assert "structure revenue" in capsys.readouterr().out
     registry = installed([plugin])
-    reasons = mechdsl.structure.match(mechdsl.parse(ORDINARY).model.markets["main"], registry).reasons
+    reasons = structure.match(mechdsl.parse(ORDINARY).model.markets["main"], registry).reasons
     assert "whether it fits cannot be told: ZeroDivisionError" in reasons["markup"]
 
 
@@ -282,6 +286,53 @@ def test_one_that_is_always_loaded_is_not_waited_for_for_ever(
     assert time.monotonic() - began < 10
     assert found.reason == "it was not loaded within 0.2 seconds; with --plugin its file is waited for"
     assert attempt(lambda: 7) == Attempt(7)
+
+
+def test_a_slow_one_among_those_always_loaded_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch, ordinary: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def endless() -> None:
+        while True:
+            pass
+
+    known = loading.points("mechdsl.structures")
+    slow = loading.Point("slow", "far_slow:STRUCTURE", endless)
+    monkeypatch.setattr(loading, "PATIENCE", 0.3)
+    monkeypatch.setattr(structure, "points", lambda group: (*known, slow) if group == "mechdsl.structures" else ())
+    assert main(["solve", str(ordinary), "--json"]) == 0
+    said = capsys.readouterr()
+    json.loads(said.out)
+    assert said.err == (
+        "plugin slow was not taken: far_slow:STRUCTURE: it was not loaded within 0.3 seconds; "
+        "with --plugin its file is waited for\n"
+    )
+
+
+def test_from_python_a_broken_file_is_a_warning(plugin: Path) -> None:
+    plugin.write_text("raise ValueError('no luck')", encoding="utf-8")
+    with pytest.warns(UserWarning, match="plugin markup was not taken: .*no luck"):
+        assert mechdsl.parse(ORDINARY, plugins=[plugin]).solve("main").certified
+
+
+def test_the_kit_blames_the_line_of_a_structure_that_comes_from_a_file(plugin: Path) -> None:
+    plugin.write_text(FAILING["recover"][0](GOOD), encoding="utf-8")
+    (found,) = [s for s in installed([plugin]).structures if s.name == "markup"]
+    with pytest.raises(
+        NonconformingError, match=r"fails in `recover`: KeyError: 'paid' \(markup.py, line \d+ of recover"
+    ):
+        check_structure(found)
+
+
+@pytest.mark.slow
+def test_pip_installs_what_was_begun(tmp_path: Path) -> None:
+    assert main(["new", "structure", "markup", "--into", str(tmp_path)]) == 0
+    site = tmp_path / "site"
+    call = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target"]
+    subprocess.run([*call, str(site), str(tmp_path / "markup")], check=True, capture_output=True)
+    done = command(["solve", str(tmp_path / "markup" / "markup.mech")], site)
+    assert done.returncode == 0, done.stderr
+    assert "structure markup" in done.stdout
+    assert not done.stderr
 
 
 def test_a_deadline_leaves_nothing_behind() -> None:

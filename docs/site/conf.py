@@ -29,7 +29,8 @@ html_theme_options = {"navigation_with_keys": True}
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
-myst_enable_extensions = ["dollarmath", "smartquotes"]
+myst_enable_extensions = ["dollarmath"]
+smartquotes = False  # formulas in words have primes
 myst_heading_anchors = 3
 suppress_warnings = ["myst.header"]
 

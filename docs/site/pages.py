@@ -191,12 +191,13 @@ def structures(registry: Registry) -> str:
 def _structure(structure: Structure) -> Iterator[str]:
     yield f"## {structure.name}"
     yield f"{structure.title}. For {structure.handles}.".replace("For contracts:", "For contracts")
-    yield f"{(structure.derive.__doc__ or '').strip()}"
+    yield f"Derivation: {(structure.derive.__doc__ or '').strip()}"
     yield f"Source: {structure.source}."
     if structure.claims:
         yield "What is claimed of it, decided on an instance by `compare --claims paper`:"
-        rows = ((c.name, c.text, c.condition, c.source) for c in structure.claims)
-        yield table(("claim", "statement", "guaranteed where", "source"), rows)
+        rows = ((f"`{c.name}`", c.text, c.condition or "none is known") for c in structure.claims)
+        yield table(("claim", "statement", "guaranteed where"), rows)
+        yield f"Claimed in {'; '.join(dict.fromkeys(c.source for c in structure.claims))}."
 
 
 def outcomes() -> str:
@@ -206,7 +207,9 @@ def outcomes() -> str:
     return page(
         "Outcomes and figures",
         "Claims, `table` and `plot` speak of outcomes, of decisions (`x[video]`), and of expressions in them. "
-        "`revenue(M1)` is that of regime M1; in an experiment a bare `revenue` is that of each regime.",
+        "`revenue(M1)` is that of regime M1; in an experiment a bare `revenue` is that of each regime. "
+        "In tables and figures `x[video](M1)`, `total(M1)` are a quantity of regime M1: `x[video](M1) / x[video](M2)` "
+        "is one curve. `vary seed in 1..10` draws the market and the types anew with each seed.",
         table(("outcome", "what it is"), ((f"`{w}`", meaning) for w, meaning in words.OUTCOMES.items())),
         "## Figures",
         table(("figure", "what it shows"), ((f"`{w}(...)`", meaning) for w, meaning in words.FIGURES.items())),
@@ -250,7 +253,7 @@ def constants(path: Path) -> Iterator[tuple[str, str, str]]:
                 said = beside.get(here.lineno, "")
                 match following:
                     case ast.Expr(value=ast.Constant(value=str(doc))):
-                        said = doc.rstrip(".")
+                        said = f"{doc[0].lower()}{doc[1:].rstrip('.')}"
                 yield name.removeprefix("MAX_").replace("_", " ").lower(), f"{most:,}", said
 
 

@@ -34,6 +34,8 @@ COMMANDS = {
     "fmt": "lay out files, in place",
     "plugins": "the market structures installed, and what each handles",
     "explain": "an error code at length",
+    "completion": "a script that completes commands and options in bash",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
+    "package": "everything that a replication needs in one archive; and such an archive verified",
     "new": "a market structure to start from: a package that works",
 }

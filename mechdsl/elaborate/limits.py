@@ -30,7 +30,7 @@ MAX_LETTERS = 16  # of a table, of a sum within sums; numpy has a limit of its o
 MAX_ENTRIES = 10_000_000  # of a table, and combinations of labels that a sum runs over; 80 MB
 MAX_TOTAL = 20_000_000  # of all the tables of all regimes
 MAX_DECISIONS = 1_000_000  # entries of a decision
-MAX_REGIMES = 100
+MAX_REGIMES = 100  # of a file
 MAX_CONSTRAINTS = 200  # statements, each of which may stand for an index set
 MAX_ERRORS = 100  # different ones; nobody reads more
 
@@ -38,5 +38,5 @@ MAX_NODES = 20_000  # of one formula, `let`s inlined
 MAX_HEIGHT = 60  # parts within parts, likewise
 MAX_POWER_BITS = 4_096  # of an exact power of numbers
 
-MAX_CSV_BYTES = 50_000_000
+MAX_CSV_BYTES = 50_000_000  # of a data file
 MAX_OBSERVATIONS = 500_000  # rows of the file of an empirical distribution

@@ -21,11 +21,11 @@ from mechdsl.syntax.grammar import END, Grammar
 
 __all__ = ["MAX_CHARACTERS", "MAX_MISTAKES", "MAX_OPERATORS", "Scan", "scan", "token_span"]
 
-MAX_CHARACTERS = 500_000
-MAX_TOKENS = 40_000
-MAX_DIGITS = 60
-MAX_NAME = 100
-MAX_STRING = 2_000
+MAX_CHARACTERS = 500_000  # of a file
+MAX_TOKENS = 40_000  # words, numbers and signs of a file
+MAX_DIGITS = 60  # of a number
+MAX_NAME = 100  # characters of a name
+MAX_STRING = 2_000  # characters of a string
 MAX_BRACKETS = 50
 """Brackets within brackets."""
 MAX_OPERATORS = 150

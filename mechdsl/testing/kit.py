@@ -17,7 +17,7 @@ from mechdsl import pipeline, syntax
 from mechdsl import syntax_tree as tree
 from mechdsl.derivation import Derivation
 from mechdsl.elaborate import elaborate
-from mechdsl.errors import MechError, Source
+from mechdsl.errors import MechError, PluginError, Source
 from mechdsl.evaluate import Array
 from mechdsl.loading import OvertimeError, deadline, failure
 from mechdsl.market import Market
@@ -30,6 +30,7 @@ from mechdsl.testing.relabelling import relabelled
 
 __all__ = ["Failure", "NonconformingError", "check_structure", "failures"]
 
+_CORRECT = "Correct it; where the market is at fault, let `refuses` say why it does not fit."
 _COPIES = "Compute with copies: `2 * x`, not `x *= 2`."
 SECONDS = 60.0  # that any one function of a structure may take on an example
 
@@ -259,9 +260,11 @@ class _Trial:
                        "a structure answers a small market in the time it takes to read it",
                        "Is there a search or a loop that numpy or the engine could do? mechanism.solve(report) "
                        "remembers what it has solved; mechanism.keep(key, make) remembers the rest.")  # fmt: skip
+        except PluginError as error:  # it has been said already, with its place
+            self._stop(stage, str(error), "nothing is raised on a market that is handled", _CORRECT)
         except Exception as error:  # noqa: BLE001 - whatever a structure raises is what is wrong with it
             self._stop(stage, failure(error, files_of(self.structure)), "nothing is raised on a market that is handled",
-                       "Correct it; where the market is at fault, let `refuses` say why it does not fit.")  # fmt: skip
+                       _CORRECT)  # fmt: skip
 
     def _typed(self, name: str, value: Any, wanted: Any) -> None:
         kinds = wanted if isinstance(wanted, tuple) else (wanted,)
