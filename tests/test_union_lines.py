@@ -29,6 +29,13 @@ def test_uniform_costs_by_hand() -> None:
     assert branch_point(Sides.of(UNIT, UNIT)) == pytest.approx(1.0, rel=1e-12)
 
 
+def test_two_laws_alike_have_a_bound_below_what_is_attained() -> None:
+    # Both sides are then the same lines, one of them mirrored.
+    offer = best_offer(at_work(two("normal(0, 1) on [0, 5]", "normal(0, 1) on [0, 5]")))
+    assert offer.bound.method == "robust"
+    assert 0 <= offer.cost - offer.bound.value <= 1e-4 * offer.cost
+
+
 @pytest.mark.parametrize("slope", [0.7, 1.5, 8.0])
 def test_against_a_search_over_prices(slope: float) -> None:
     def sold(price: float) -> float:

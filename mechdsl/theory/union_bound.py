@@ -114,13 +114,13 @@ def robust_bound(sides: Sides, branch: float, traces: tuple[Trace, Trace]) -> fl
     found = _dual(sides, branch)
     if found is None:
         return None
-    kappa, *both = found
+    kappa, a, b = found
     total, moved = 0.0, 0.0
-    for lines, start in zip(both, (kappa, 1 / kappa), strict=True):
+    for lines, start, mirrored in ((a, kappa, False), (b, 1 / kappa, True)):
         k, flow = lines.beyond(start)
-        value = least_cost(traces, k) if lines.side is sides.a else k * least_cost(traces, 1 / k)
+        value = k * least_cost(traces, 1 / k) if mirrored else least_cost(traces, k)
         total += float(np.trapezoid(value * flow, k))
-        moved += float(np.trapezoid(flow if lines.side is sides.a else k * flow, k))
+        moved += float(np.trapezoid(k * flow if mirrored else flow, k))
     rest = float(sides.a.second.upper - moved)
     return total + rest * float(least_cost(traces, np.array(kappa))) if rest >= 0 else None
 
