@@ -171,3 +171,14 @@ def test_a_sum_within_what_ranges_over_the_same_letter() -> None:
     found = parse(text.replace("right:", "2:")).solve("welfare", at={"c": [0.9, 0.3]})
     assert found.certified
     assert list(found.allocation["x"].values()) == pytest.approx([1.65, 1.35])
+
+
+def test_no_equilibrium_at_a_point_is_an_answer(tmp_path: Path) -> None:
+    """With three creators nobody's choice lasts: no number in the table, and nothing has failed."""
+    model = Path(__file__).parent.parent / "models" / "yao_2024" / "attention_sweeps.mech"
+    assert main(["sweep", str(model), "--regime", "inclusive", "--vary", "N in 2..3", "--table", "s, x[1]",
+                 "--out", str(tmp_path / "t.csv")]) == 0  # fmt: skip
+    with (tmp_path / "t.csv").open(newline="") as table:
+        two, three = csv.DictReader(table)
+    assert float(two["s"]) > float(two["x[1]"]) > 0
+    assert (three["s"], three["x[1]"], three["certified"]) == ("", "", "0")

@@ -58,6 +58,7 @@ LAYERS = (
     "dossier",
     "starter",
     "api",
+    "replication",
     "notebook",
     "commands",
     "cli",

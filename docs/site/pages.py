@@ -207,7 +207,9 @@ def outcomes() -> str:
     return page(
         "Outcomes and figures",
         "Claims, `table` and `plot` speak of outcomes, of decisions (`x[video]`), and of expressions in them. "
-        "`revenue(M1)` is that of regime M1; in an experiment a bare `revenue` is that of each regime.",
+        "`revenue(M1)` is that of regime M1; in an experiment a bare `revenue` is that of each regime. "
+        "In tables and figures `x[video](M1)`, `total(M1)` are a quantity of regime M1: `x[video](M1) / x[video](M2)` "
+        "is one curve. `vary seed in 1..10` draws the market and the types anew with each seed.",
         table(("outcome", "what it is"), ((f"`{w}`", meaning) for w, meaning in words.OUTCOMES.items())),
         "## Figures",
         table(("figure", "what it shows"), ((f"`{w}(...)`", meaning) for w, meaning in words.FIGURES.items())),

@@ -36,5 +36,6 @@ COMMANDS = {
     "explain": "an error code at length",
     "completion": "a script that completes commands and options in bash",
     "export": "what is solved, for other tools: pyomo, nl, latex, json",
+    "package": "everything that a replication needs in one archive; and such an archive verified",
     "new": "a market structure to start from: a package that works",
 }

@@ -109,9 +109,7 @@ def status(found: Sequence[Findings], model: Model, registry: Registry, *, named
         problems = [unhandled(m, match(m, registry), registry) for m in unmatched]
         print(MechError(problems, model.source).render(), file=sys.stderr)
         return AT_FAULT
-    cells = [c for f in found for c in f.cells]
-    answered = {f"{n}" for f in found for n, w in f.words.items() if w.get("status") == "answer"}
-    wanting = [c for c in cells if c.certified < c.rows and c.regime not in answered]
+    wanting = [c for f in found for c in f.cells if c.certified < c.rows and c.regime not in _answered(f)]
     if any(c.certified == 0 for c in wanting):
         _say_why(found, wanting)
         return NOT_SOLVED
@@ -119,6 +117,14 @@ def status(found: Sequence[Findings], model: Model, registry: Registry, *, named
         _say_why(found, wanting)
         return NOT_CERTIFIED
     return ANSWERED
+
+
+def _answered(found: Findings) -> set[str]:
+    """Regimes in which all that is not certified is an answer: there is no market, no equilibrium."""
+    wanting: dict[str, int] = {}
+    for cell in found.cells:
+        wanting[cell.regime] = wanting.get(cell.regime, 0) + cell.rows - cell.certified
+    return {name for name, count in wanting.items() if count <= found.words[name].get("answers", 0)}
 
 
 def _say_why(found: Sequence[Findings], wanting: Sequence[object]) -> None:

@@ -14,7 +14,7 @@ from mechdsl.engines.form import Form, Numbers
 from mechdsl.evaluate import Array
 from mechdsl.program import Status
 
-__all__ = ["INFINITY", "STATUS", "Ipopt", "Stopped", "row_bounds", "solve_problem"]
+__all__ = ["INFINITY", "STATUS", "Ipopt", "Stopped", "ipopt_version", "row_bounds", "solve_problem"]
 
 # IpReturnCodes_inc.h in our words. `OPTIMAL` is still to be earned by the residuals.
 STATUS = {
@@ -162,3 +162,10 @@ def row_bounds(form: Form, numbers: Numbers) -> tuple[Array, Array]:
     if numbers.present is not None:
         lower, upper = np.where(numbers.present, lower, -np.inf), np.where(numbers.present, upper, np.inf)
     return lower, upper
+
+
+def ipopt_version() -> str:
+    """The version of the Ipopt that solves here: `3.14.19`."""
+    import cyipopt
+
+    return ".".join(map(str, cyipopt.IPOPT_VERSION))

@@ -16,7 +16,7 @@ from mechdsl.evaluate import Array
 from mechdsl.population.changes import Change, changes
 from mechdsl.population.execution import Work, rows_of
 from mechdsl.population.moments import Figure, Quantiles, Tally, across
-from mechdsl.population.rows import Rows
+from mechdsl.population.rows import ADDED, Rows
 from mechdsl.population.store import Store, store_of
 from mechdsl.population.study import Study
 
@@ -120,7 +120,7 @@ def findings(
 
 def _say(words: dict[str, Any], said: Mapping[str, Any]) -> None:
     for name, value in said.items():
-        if name == "fallbacks":
+        if name in ADDED:
             words[name] = words.get(name, 0) + value
         elif name == "notes":
             words[name] = list(dict.fromkeys([*words.get(name, []), *value]))

@@ -28,8 +28,9 @@ from mechdsl.population.workshop import Workshop, workshop
 from mechdsl.program import Optimum, Status
 from mechdsl.structure import Report
 
-__all__ = ["Rows", "binding_rows", "computed", "from_bytes", "to_bytes", "types_drawn"]
+__all__ = ["ADDED", "Rows", "binding_rows", "computed", "from_bytes", "to_bytes", "types_drawn"]
 
+ADDED = ("fallbacks", "answers")  # words that are counts
 BINDING = 1e-7  # slack, relative to the terms of its row, up to which a demand binds
 
 
@@ -39,7 +40,8 @@ class Rows:
 
     Args:
         columns: name -> (rows,) numbers; `point`, `regime` (its place in the task's regimes) and `draw` say whose.
-        words: regime -> what cannot be a number: `structure`, `message` of what was not solved, `notes`, `fallbacks`.
+        words: regime -> what cannot be a number: `structure`, `message` of what was not solved, `notes`; and counts:
+            `fallbacks`, solved one at a time, and `answers`, of rows whose answer is that there is no market, say.
     """
 
     columns: Mapping[str, Array]
@@ -162,12 +164,15 @@ def _sampled(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, A
 
     structure = mechanism.structure
     if not reports:
-        sample, message = _only(mechanism, structure.recover(mechanism, {}))
+        outcome = structure.recover(mechanism, {})
+        sample, message = _only(mechanism, outcome)
+        answers = int(outcome.status in (Status.NO_MARKET, Status.NO_EQUILIBRIUM))
     else:
+        answers = 0
         sample = structure.sample(mechanism, reports) if structure.sample else sampled_one_by_one(mechanism, reports)
         message = "" if sample.certified.all() else _reason(mechanism, reports, sample)
     said: dict[str, Any] = {"structure": sample.structure, "fallbacks": sample.fallbacks, "notes": list(sample.notes)}
-    return sample, said | ({"message": message} if message else {})
+    return sample, said | ({"answers": answers} if answers else {}) | ({"message": message} if message else {})
 
 
 def _decided(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, Any]] | None:
@@ -289,6 +294,8 @@ def _measured(stated: Measure, regime: str, found: Mapping[str, Any], values: di
             known[quantity] = _elsewhere(word.quantity, quantity.sets, market, theirs)
         else:
             known[quantity] = _word(word, market, columns, count)
+    if not stated.formula.atoms(Quantity) <= known.keys():  # nothing was decided: no equilibrium, say
+        return np.full(count, np.nan)
     result = evaluate(stated.formula, known)
     if np.size(result) not in (1, count):  # beside draws of another regime, what has one outcome has no such number
         return np.full(count, np.nan)
@@ -332,7 +339,7 @@ def _word(word: OutcomeWord, market: Market, columns: Mapping[str, Array], count
 def _merge(into: dict[str, Any], said: Mapping[str, Any]) -> None:
     """What several points say of a regime, once each; counts added."""
     for name, value in said.items():
-        if name == "fallbacks":
+        if name in ADDED:
             into[name] = into.get(name, 0) + value
         elif name == "notes":
             into[name] = list(dict.fromkeys([*into.get(name, []), *value]))

@@ -38,6 +38,7 @@ __all__ = [
 
 MOST_POINTS = 1_000_000
 
+LONGEST_NAME = 80
 MOST_TRACED = 10_000
 
 FIGURES = {
@@ -59,9 +60,12 @@ class Plot:
 
     @property
     def name(self) -> str:
-        """For the name of a file: `heatmap_x_sports`."""
+        """For the name of a file: `heatmap_x_sports`; a long one is cut, and stays different from others."""
         text = "_".join((self.kind, *self.measures))
-        return "_".join("".join(c if c.isalnum() else " " for c in text).split())
+        name = "_".join("".join(c if c.isalnum() else " " for c in text).split())
+        if len(name) <= LONGEST_NAME:
+            return name
+        return f"{name[: LONGEST_NAME - 9]}_{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True)
