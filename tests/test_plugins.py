@@ -323,6 +323,18 @@ def test_the_kit_blames_the_line_of_a_structure_that_comes_from_a_file(plugin: P
         check_structure(found)
 
 
+def test_the_kit_knows_the_words_of_the_same_file(plugin: Path) -> None:
+    words = 'from mechdsl import Function\nFUNCTIONS = (Function("taste", ("x",), "12 * log(1 + x)", "for hours"),)\n'
+    text = GOOD.replace("value 12 * log(1 + x)", "value taste(x)") + words
+    assert "taste(x)" in text
+    plugin.write_text(text, encoding="utf-8")
+    registry = installed([plugin])
+    (found,) = [s for s in registry.structures if s.name == "markup"]
+    check_structure(found, words=registry)
+    with pytest.raises(NonconformingError, match="unknown function 'taste'"):
+        check_structure(found)
+
+
 @pytest.mark.slow
 def test_pip_installs_what_was_begun(tmp_path: Path) -> None:
     assert main(["new", "structure", "markup", "--into", str(tmp_path)]) == 0
