@@ -69,7 +69,7 @@ def check_structure(structure: Structure, seconds: float = SECONDS, *, words: Re
     Args:
         structure: to be checked.
         seconds: how long any one of its functions may take on an example.
-        words: where the functions and distributions are found that its examples use, `installed([Path("mine.py")])`, say;
+        words: where the functions and distributions are found that its examples use: `installed([Path("mine.py")])`;
             None: the installed ones.
 
     Raises:
