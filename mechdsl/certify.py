@@ -15,7 +15,7 @@ import sympy as sp
 from mechdsl.accounting import constraint_slack, stated_values
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import IndexSum, Letter, Quantity, derivative
-from mechdsl.mechanism import Mechanism
+from mechdsl.mechanism import Mechanism, Unsolved
 from mechdsl.outcome import Certificate, Check, Outcome
 from mechdsl.program import Constraint, Optimum, Variable, given, optima
 from mechdsl.structure import Report
@@ -38,7 +38,11 @@ def certify(mechanism: Mechanism, report: Report, outcome: Outcome) -> Certifica
         *optimality(mechanism, report),
         *bookkeeping(outcome),
     ]
-    return Certificate((*checks, *mechanism.structure.checks(mechanism, report, outcome)))
+    try:
+        checks.extend(mechanism.structure.checks(mechanism, report, outcome))
+    except Unsolved as why:
+        checks.append(Check("every report is answered", 1.0, 0.0, f"No optimum was found {why}"))
+    return Certificate(tuple(checks))
 
 
 def feasibility(mechanism: Mechanism, report: Report, outcome: Outcome) -> Iterator[Check]:
@@ -201,7 +205,7 @@ def _one_sided(
         return np.where((x < lower) | (x > upper), 0.0, falling)
     improving = np.abs(relative)
     improving = np.where(x <= lower, np.maximum(-relative, 0), improving)
-    improving = np.where(x >= upper, np.maximum(relative, 0), improving)
+    improving = np.where(x >= upper, np.where(x <= lower, 0.0, np.maximum(relative, 0)), improving)
     # At 0 both sides may be infinite or 0 * inf (a multiplier of 0 on an infinite slope): nothing pulls the decision
     # up.
     return np.where((x <= lower) & np.isnan(improving), 0.0, improving)

@@ -268,7 +268,9 @@ def production(
         options: seeds, tolerances and the like, as they were.
     """
     rows = [("command", command), *options]
-    rows.append((Path(model.source.name).name, f"SHA-256 {hashlib.sha256(model.source.text.encode()).hexdigest()}"))
+    file = Path(model.source.name)
+    told = file.read_bytes() if file.is_file() else model.source.text.encode()  # the bytes that sha256sum sees
+    rows.append((file.name, f"SHA-256 {hashlib.sha256(told).hexdigest()}"))
     data = dict.fromkeys(data_files(model.file, str(folder) if folder else None))
     rows += [(path.name, f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}") for path in data]
     rows += [("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")]

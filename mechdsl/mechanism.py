@@ -19,9 +19,13 @@ from mechdsl.market import Market, PrivateType
 from mechdsl.program import Program, Solution, Status
 from mechdsl.structure import Report, Structure
 
-__all__ = ["Mechanism"]
+__all__ = ["Mechanism", "Unsolved"]
 
 REMEMBERED = 20_000  # solutions kept, so that a long search cannot fill the memory
+
+
+class Unsolved(Exception):  # noqa: N818 - no mistake: something that could not be found
+    """No optimum was found at a report that a payment or a check asks about; the message says where and why."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +58,18 @@ class Mechanism:
         return self._remembered(
             report, lambda: self.engine.solve(self.structure.parameters(self.market, report), start)
         )
+
+    def solved(self, report: Report, start: Solution | None = None) -> Solution:
+        """As `solve`, where the answer is to be built upon.
+
+        Raises:
+            Unsolved: there is none.
+        """
+        solution = self.solve(report, start)
+        if solution.status is not Status.OPTIMAL:
+            where = "; ".join(f"{q.name} = {np.array2string(np.asarray(t), precision=6)}" for q, t in report.items())
+            raise Unsolved(f"at the report {where}: {solution.message}")
+        return solution
 
     def solve_at(self, parameters: Mapping[Quantity, Array], start: Solution | None = None) -> Solution:
         """The programme's solution at given values of its open parameters; remembered."""

@@ -17,6 +17,7 @@ from fuzz.guard import Breach, watched
 from fuzz.mutations import changed
 from fuzz.runs import WAYS, Tally, made, signature, try_one, warm_up
 from fuzz.seeds import CORPUS, FOUND, TABLES, words
+from fuzz.solved import solved
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.extra.lark import from_lark
 
@@ -40,7 +41,15 @@ def test_what_was_once_found(path: Path) -> None:
         examine(text, TABLES)
 
 
-@pytest.mark.parametrize("way", WAYS)
+def test_markets_are_solved(tmp_path: Path) -> None:
+    tally = Tally()
+    for number in range(12):
+        try_one(made("market", 0, number), number, tally, tmp_path, solved)
+    assert not tally.failures, tally.failures
+    assert tally.results["optimal"] > 2
+
+
+@pytest.mark.parametrize("way", ["grammar", "mutation"])
 def test_a_short_run(way: str, tmp_path: Path) -> None:
     tally = Tally()
     for number in range(400):

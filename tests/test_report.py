@@ -187,6 +187,36 @@ def test_parts_can_be_left_out(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "results" in capsys.readouterr().err
 
 
+EDGE = """market edge "Edges"
+index k in teams = {"north east", south}
+param d[k] in [0, inf) = csv("d.csv")
+layer studio
+layer team[k] { type c[k] ~ uniform(1, 2)  choose x[k] in [0, 1]  cost c[k] * x[k]^2 }
+demand[k]: x[k] >= d[k]
+objective studio: maximize revenue
+regime strange { contract studio -> team: barter }
+regime tight { contract studio -> team: direct }
+regime fine { contract studio -> team: direct  set d = 0.5 }
+"""
+
+
+def test_what_cannot_be_solved_is_told_and_data_are_hashed(tmp_path: Path) -> None:
+    """A byte order mark belongs to the file that is hashed; a folder's name suits LaTeX whatever the report's is."""
+    file, data, page = tmp_path / "edge ü.mech", tmp_path / "d.csv", tmp_path / "r é.md"
+    file.write_bytes(b"\xef\xbb\xbf" + EDGE.encode())
+    data.write_text("teams,d\nnorth east,3\nsouth,0.2\n", encoding="utf-8")
+    assert main(["report", str(file), "-o", str(page)]) == 4
+    text = page.read_text(encoding="utf-8")
+    for path in (file, data):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+    assert "3 regimes, **1 certified**" in text
+    assert "none knows a contract 'barter'" in text
+    assert r"demand\[north east\]: 1 where at least 3 is asked" in text
+    assert "| fine | -1 | -0.75 | 1 | **certified** |" in text
+    assert (tmp_path / "r_files" / "structure_1.svg").is_file()
+    assert "Params by teams that fine sets" in text
+
+
 @pytest.mark.parametrize("path", MODELS, ids=[p.stem for p in MODELS])
 def test_structures_are_drawn_and_texts_listed(path: Path) -> None:
     market = mechdsl.load(path)

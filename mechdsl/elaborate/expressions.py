@@ -45,6 +45,7 @@ FUNCTIONS: Mapping[str, tuple[int, int, Callable[..., Any]]] = {
     "min": (2, 50, sp.Min),
     "max": (2, 50, sp.Max),
 }
+_LARGEST_LOGARITHM = 710.0  # of a double
 _STATISTICS = ("mean", "lower", "upper")
 _RELATIONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge, "==": sp.Eq, "!=": sp.Ne,
@@ -421,6 +422,8 @@ class Resolver:
         left, right = self._resolve(node.left, scope), self._resolve(node.right, scope)
         if not (self._number(left, node.left) and self._number(right, node.right)):
             return self._placeholder()
+        if isinstance(left, sp.Dummy) or isinstance(right, sp.Dummy):  # said already
+            return self._placeholder()
         match node.operator:
             case "+":
                 return left + right
@@ -453,6 +456,8 @@ class Resolver:
             if base == 0 and exponent < 0:
                 self._error("M033", "a negative power of zero divides by zero", node, "Check base and exponent.")
                 return self._placeholder()
+        elif base.is_number and exponent.is_number and base.is_real and exponent.is_real and base != 0:
+            _within_numbers(exponent * sp.log(abs(base)))
         return base**exponent
 
     def _comparison(self, node: tree.Binary, scope: Scope) -> Any:
@@ -549,6 +554,10 @@ class Resolver:
         arguments = [self._resolve(a.value, scope) for a in plain]
         if not all(self._number(v, a.value) for v, a in zip(arguments, plain, strict=True)):
             return self._placeholder()
+        if any(isinstance(v, sp.Dummy) for v in arguments):
+            return self._placeholder()
+        if build is sp.exp and arguments[0].is_number:
+            _within_numbers(arguments[0])
         if build is sp.log and arguments[0] == 0:
             hint = "A logarithm is of a positive number; log(1 + x) begins at zero."
             self._error("M033", "the logarithm of zero has no value", node, hint)
@@ -699,3 +708,13 @@ def unresolved(formula: sp.Basic) -> bool:
 
 def free_letters(formula: sp.Basic) -> tuple[Letter, ...]:
     return tuple(sorted(letters_of(formula), key=lambda a: a.name))
+
+
+def _within_numbers(logarithm: sp.Expr) -> None:
+    """Refuse a constant that no double holds before its digits are asked for.
+
+    Raises:
+        OverflowError: `exp(logarithm)` is beyond all numbers.
+    """
+    if logarithm.is_real and float(logarithm) > _LARGEST_LOGARITHM:
+        raise OverflowError

@@ -27,6 +27,8 @@ Some = slice | Positions
 
 TINY = 1e-290  # where reduced costs of variables at 0 are taken: an optimum below it is 0
 LONGEST = 30.0  # of a step, in the logarithm of any unknown
+ROUNDING = 1e-12  # of all the money in a programme, below which a price is none
+FAINT = 1e-16  # of the largest price, a price that is none
 _PROXIMAL = (
     1e-9  # keeps the system regular where the conditions leave freedom (linear programmes): the nearest solution
 )
@@ -90,6 +92,13 @@ class Conditions:
         self.separable = all(f.kernel.arity == 1 for f in form.families)
         self.flexible = form.relation != 0
         self.sign = np.where(form.relation == 0, 1.0, form.relation.astype(np.float64))
+        self.auxiliary = np.zeros(form.n, dtype=bool)
+        for block in form.blocks:
+            self.auxiliary[block.start : block.start + block.size] = block.auxiliary
+        self.defined = np.zeros(form.n, dtype=bool)  # by an equation: no bound of theirs says where they are
+        for rows in form.row_blocks:
+            if rows.defines is not None and rows.constraint.relation == "==":
+                self.defined[rows.defines.start : rows.defines.start + rows.defines.size] = True
 
     def values(self, point: Point) -> Array:
         """The terms' values."""
@@ -111,8 +120,12 @@ class Conditions:
         return np.concatenate([*parts, numbers.linear])
 
     def auxiliary_multipliers(self, numbers: Numbers, x: Array, multipliers: Array) -> Array:
-        """`multipliers` with those of defining equalities chosen so that auxiliary columns are stationary."""
+        """`multipliers` with those of defining equalities chosen so that auxiliary columns are stationary.
+
+        What nobody wants has a price, too small to count, so that a relative step of it means something.
+        """
         form = self.form
+        least = FAINT * float(np.abs(multipliers).max(initial=0.0))
         blocks = [b for b in form.row_blocks if b.defines is not None and b.constraint.relation == "=="]
         if not blocks:
             return multipliers
@@ -124,7 +137,8 @@ class Conditions:
             multipliers[at] = 0.0
             price = np.concatenate(([1.0], -multipliers))
             total = added(self.columns, slopes * price[self.rows], form.n)
-            multipliers[at] = total[rows.defines.start : rows.defines.start + rows.defines.size]
+            worth = total[rows.defines.start : rows.defines.start + rows.defines.size]
+            multipliers[at] = np.where(np.abs(worth) < least, least, worth)
         return multipliers
 
 
@@ -178,8 +192,11 @@ class System:
         if not (numbers.orthant and inside):
             self.logarithmic = (numbers.lower >= 0) & (inner > 0)
             self.width = np.where(self.logarithmic, inner, np.maximum(np.abs(inner), 1.0))
+        self.column_error: Array
         self._curvature()
         self._residuals()
+        if conditions.auxiliary.any():
+            self.column_error = np.where(self.negligible(), 0.0, self.column_error)
         self.error = max(
             _largest(self.column_error if self.all_free else self.column_error[free]),
             _largest(self.row_error if self.all_active else self.row_error[active]),
@@ -209,6 +226,14 @@ class System:
         self.row_more = np.where(flexible, 1.0 / size, self.row_more)
         self.row_less = np.where(flexible, self.row_more, self.row_less)
         self.row_error = np.where(flexible, np.log(worth / (barrier.mu * barrier.row)), self.row_error)
+
+    def negligible(self) -> Mask:
+        """(columns,) what defines a column that nobody wants is worth nothing, to rounding: no error to read off."""
+        paid = np.maximum(self.more, self.less)
+        volume = abs(float(self.point.rows()[0])) + float(np.abs(self.price[1:]) @ paid)
+        worth = np.maximum(self.plus, self.minus) * np.abs(self.x)
+        faint: Mask = self.conditions.auxiliary & (worth <= ROUNDING * volume)
+        return faint
 
     def bend(self) -> Array:
         """(columns,) the size of the second derivatives, times widths."""
@@ -250,11 +275,14 @@ class System:
             reduced, size = self.plus - self.minus, tolerance * (self.plus + self.minus)
             at_lower = self.x <= self.numbers.lower
             columns &= (self.numbers.lower < self.numbers.upper) & np.where(at_lower, reduced < -size, reduced > size)
+        columns = columns & ~self.conditions.defined
         return (rows, columns) if rows.any() or columns.any() else None
 
     def at_rest(self, down: Mask) -> Mask:
         """Those of the columns `down`, and of those that nothing speaks for, that would stay at their lower bound."""
-        down = self.free & np.isfinite(self.numbers.lower) & ((down & (self.plus > self.minus)) | (self.minus == 0))
+        may = self.free & np.isfinite(self.numbers.lower) & ~self.conditions.defined
+        nobody = (self.minus == 0) & ~self.conditions.auxiliary
+        down = may & ((down & (self.plus > self.minus)) | nobody)
         if not down.any():
             return down
         there = System(
@@ -317,6 +345,8 @@ class System:
             give, stiff = self.give[active], self.stiff[free]
             G = np.where(self.loose[active], give * G, G)
         B, C = self._matrix(prices, active, free), self._matrix(yields, active, free)
+        if r.defined.any():  # a row whose columns are all held says nothing about its price
+            give = np.where(_empty(B) & _empty(C), 1.0, give)
         if r.separable:
             diagonal = added(self.rows, curved, form.n)[free] + stiff
             diagonal = np.where(np.abs(diagonal) > _PROXIMAL, diagonal, _PROXIMAL)
@@ -359,6 +389,12 @@ def _sided(signs: Array, more: Array, less: Array, at: Positions) -> Array:
     if signs.min(initial=0.0) >= 0:
         return more[at]
     return np.where(signs > 0, more[at], less[at])
+
+
+def _empty(B: Any) -> Mask:
+    """(rows,) whether a row has no entry but 0."""
+    found: Mask = np.asarray(abs(B).sum(axis=1)).ravel() == 0
+    return found
 
 
 def _heaviest(B: Any) -> Array:

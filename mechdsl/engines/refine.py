@@ -14,6 +14,7 @@ import numpy as np
 
 from mechdsl.engines.conditions import LONGEST, TINY, Barrier, Conditions, Mask, System
 from mechdsl.engines.form import Numbers, Point
+from mechdsl.engines.scaling import completed
 from mechdsl.evaluate import Array
 
 __all__ = ["Guess", "follow", "guessed", "settle"]
@@ -118,9 +119,20 @@ class _Settling:
         self.doubts = np.zeros(conditions.form.m, dtype=int)
 
     def system(self) -> System:
+        if self.conditions.defined.any():
+            self.define()
         system = self.known or System(self.conditions, self.numbers, self.x, self.multipliers, self.free, self.active)
         self.known = None
         return system
+
+    def define(self) -> None:
+        """What an equation defines is where that puts it, and free exactly where that is above its bound."""
+        defined, lower = self.conditions.defined, self.numbers.lower
+        x = np.where(defined, completed(self.conditions.form, self.numbers, self.x), self.x)
+        if not np.array_equal(x, self.x):
+            self.known = None
+        free = np.where(defined, x > lower, self.free)
+        self.x, self.free = np.maximum(x, np.where(defined, lower, -np.inf)), free
 
     def guess(self, error: float) -> Guess:
         return Guess(self.x, np.where(self.active, self.multipliers, 0.0), self.free, self.active, error)

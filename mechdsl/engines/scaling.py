@@ -414,4 +414,15 @@ def balanced(costs: Costs, structure: Structure, numbers: Numbers) -> tuple[Scal
     x = completed(form, numbers, np.clip(x, lower, upper))
     blocks = int(structure.component.max(initial=-1)) + 1
     total = added(structure.component, size, blocks)
+    total = np.where(total > 0, total, _steepest(structure, numbers, column, blocks))
     return Scales(column, np.ones(form.m), 1.0 / np.where(total > 0, total, 1.0)), x
+
+
+def _steepest(structure: Structure, numbers: Numbers, column: Array, blocks: int) -> Array:
+    """(blocks,) the largest linear cost of a scaled unit in each: what a block is worth that has no turning point."""
+    linear = structure.form.linear
+    stated = linear.rows == 0
+    columns = linear.source[stated]
+    found = np.zeros(blocks)
+    np.maximum.at(found, structure.component[columns], np.abs(numbers.linear[stated]) * column[columns])
+    return found

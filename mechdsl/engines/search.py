@@ -24,7 +24,16 @@ from mechdsl.engines.ipopt import Ipopt, Stopped
 from mechdsl.engines.linear import vertex
 from mechdsl.engines.refine import Guess, follow, guessed, settle
 from mechdsl.engines.residuals import Residuals, Verdict, largest
-from mechdsl.engines.scaling import Costs, Monotone, Natural, balanced, completed, natural, spending, vanishing
+from mechdsl.engines.scaling import (
+    Costs,
+    Monotone,
+    Natural,
+    balanced,
+    completed,
+    natural,
+    spending,
+    vanishing,
+)
 from mechdsl.evaluate import Array
 from mechdsl.formula import Quantity
 from mechdsl.program import Optimum, Solution, Status
@@ -96,9 +105,9 @@ class Search:
         self.stated = self.form.at(parameters)
         self.numbers = self.stated
         self.monotone = machine.monotone.holds(self.stated)
+        self.convex = machine.program.convex is True
         if self.monotone:  # vanishing weights in the place of zeros
             self.numbers = vanishing(self.form, machine.costs, self.stated, machine.monotone.own)
-        self.convex = machine.program.convex is True
         self.sense = 1.0 if machine.program.sense == "minimize" else -1.0
         self.iterations = 0
         self.last = np.clip(1.0, self.numbers.lower, self.numbers.upper)  # the last point looked at
@@ -188,7 +197,7 @@ class Search:
                 yield from self.at_a_vertex(found, scales)
         stopped = self.stopped(scales, first, {"tol": FINE})
         guess = self.from_ipopt(stopped, scales)
-        raw = self.judged(guess, (stopped.lower, stopped.upper), stopped.status, "Ipopt")
+        raw = self.as_stopped(stopped, guess)
         guesses = (guess,) if self.form.smooth else (guess, self.at_the_kinks(guess))
         for one in guesses:
             for candidate in self.settled(one, STEPS, "Ipopt, refined"):
@@ -218,6 +227,15 @@ class Search:
             raise KeyboardInterrupt
         return stopped
 
+    def as_stopped(self, stopped: Stopped, guess: Guess) -> Candidate:
+        """What Ipopt found, unrefined: with what holds taken to hold exactly, or as it is if that misreads it."""
+        held = stopped.lower, stopped.upper
+        read = self.judged(guess, held, stopped.status, "Ipopt")
+        if read.worst <= SOUND:
+            return read
+        own = replace(guess, x=stopped.x, multipliers=stopped.multipliers)
+        return min(read, self.judged(own, held, stopped.status, "Ipopt"), key=lambda c: c.worst)
+
     def settled(self, guess: Guess, steps: int, method: str) -> Iterator[Candidate]:
         """The refined guess, if the refinement gets anywhere."""
         found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
@@ -238,7 +256,8 @@ class Search:
         loose[conditions.rows[free[conditions.columns]]] = True
         x = np.where(near, numbers.lower, guess.x)
         active = guess.active & loose[1:]
-        return replace(guess, x=x, free=free, active=active, multipliers=np.where(active, guess.multipliers, 0.0))
+        multipliers = conditions.auxiliary_multipliers(numbers, x, np.where(active, guess.multipliers, 0.0))
+        return replace(guess, x=x, free=free, active=active, multipliers=multipliers)
 
     def started(self, first: Array) -> Array:
         """`first`, or a point at which the formulas have values, if there they have none."""
@@ -299,7 +318,10 @@ class Search:
         width = scales.objective[structure.component] * scales.column**2
         low = stopped.lower * width > x - numbers.lower
         high = stopped.upper * width > numbers.upper - x
-        return guessed(self.machine.conditions, numbers, x, stopped.multipliers, worth > slack, low, high)
+        active = worth > slack
+        multipliers = np.where(active | (self.form.relation == 0), stopped.multipliers, 0.0)
+        multipliers = self.machine.conditions.auxiliary_multipliers(numbers, x, multipliers)
+        return guessed(self.machine.conditions, numbers, x, multipliers, active, low, high)
 
     def agrees(self, refined: Candidate, raw: Candidate) -> bool:
         """Whether the refinement is of what Ipopt found, not of somewhere far, where relative errors mean little."""
@@ -375,7 +397,9 @@ class Search:
             form.by_variable(reduced),
             float(np.sum(worth)),
             largest(missing / np.where(size > 0, size, 1.0)),
-            largest(np.abs(reduced - down + up) / np.where(spread > 0, spread, 1.0)),
+            largest(
+                np.where(system.negligible(), 0.0, np.abs(reduced - down + up) / np.where(spread > 0, spread, 1.0))
+            ),
             largest(np.abs(worth)) / volume if volume else 0.0,
         ), reduced
 
@@ -397,6 +421,8 @@ class Search:
         nearest = None if self.monotone else self.nearest()
         if nearest is not None and nearest.verdict.feasibility > SOUND:
             return self.solution(nearest, Status.INFEASIBLE, self.missing(nearest.guess.x))
+        if nearest is not None and nearest.verdict.worst <= SOUND:  # where the objective is level, that is all
+            return self.solution(nearest, Status.OPTIMAL)
         if last.ended is Status.UNBOUNDED:
             return self.solution(last, Status.UNBOUNDED)
         if last.verdict.feasibility <= SOUND and (falls := self.falls_on(last.guess.x)):

@@ -8,6 +8,7 @@ once, whatever is reported afterwards.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class CompiledStages:
                 self._stage(place, given(self.program.stages[place], parameters or {}, decided), start, options)
             )
             if found[-1].status is not Status.OPTIMAL:
-                return found[-1]
+                return replace(found[-1], values={**decided, **found[-1].values})
             decided |= found[-1].values
         return _side_by_side(found)
 

@@ -288,6 +288,9 @@ def _points(
 
 
 def _bounds(variable: Variable, data: Mapping[Quantity, Array]) -> tuple[Array, Array]:
+    """A variable's bounds; its domain's, where another stage sets them."""
+    if not {*quantities(variable.lower), *quantities(variable.upper)} <= set(data):
+        return _domain(variable.quantity)
     return evaluate(variable.lower, data, variable.letters), evaluate(variable.upper, data, variable.letters)
 
 

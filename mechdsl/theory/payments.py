@@ -20,7 +20,7 @@ from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
 from mechdsl.market import Market, PrivateType
 from mechdsl.mechanism import Mechanism
-from mechdsl.program import Solution
+from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.curve import Curve, curve
 from mechdsl.theory.private_cost import PrivateCost, private_cost
@@ -34,6 +34,7 @@ __all__ = [
     "envelope_payment",
     "envelope_payments",
     "fixed_part",
+    "many_errors",
     "moved",
     "provider_law",
     "providers",
@@ -44,6 +45,7 @@ Affine = Callable[[Distribution], tuple[float, float] | None]
 """Slope and intercept of the weight in the type on the whole support, or None: `lambda d: d.affine_virtual_cost`."""
 
 _FINE, _ROUGH = 1e-10, 1e-8  # of the integral in a payment, and in those at misreports below the type
+_BESIDE = 1e-4  # of a support's width
 _NEIGHBOURS = 4  # solutions from which the start of another is interpolated
 _AMPLIFIED = 8.0  # the sum of their weights up to which that is trusted
 _CANCELLATION = 1e-6  # below this share of V, a difference of two V loses more digits than a quadrature
@@ -140,7 +142,7 @@ def envelope_rent(
     line = affine(law)
     if line is not None and line[0] > 0:
         here = mechanism.solve(report)
-        top = mechanism.solve(moved(report, private, place, b), start=here)
+        top = mechanism.solved(moved(report, private, place, b), start=here)
         rent = (top.objective - here.objective) / line[0]
         if rent > _CANCELLATION * abs(here.objective) or here.objective == 0:
             return max(rent, 0.0), 1e-14 * abs(top.objective) / line[0], True
@@ -175,11 +177,27 @@ class Along:
     found: dict[float, Solution] = field(default_factory=dict)
     curves: list[Curve] = field(default_factory=list)
 
+    def answered(self, t: float) -> float:
+        """`t`; at at an end of the support without an answer (a cost of 0 may have too many), a report beside it."""
+        law = provider_law(self.part, self.place)
+        if t not in (law.lower, law.upper) or self.mechanism.solve(self._moved(t)).status is Status.OPTIMAL:
+            return t
+        step = _BESIDE * (law.upper - law.lower)
+        return float(law.lower + step if t == law.lower else law.upper - step)
+
+    def _moved(self, t: float) -> Report:
+        return moved(self.report, type_of(self.part), self.place, t)
+
     def solution(self, t: float) -> Solution:
-        """The programme's solution where the provider reports `t`."""
+        """The programme's solution where the provider reports `t`.
+
+        Raises:
+            Unsolved: none was found.
+        """
+        t = self.answered(t)
         if t not in self.found:
             start = _between({s: self.found[s] for s in sorted(self.found, key=lambda s: abs(s - t))[:_NEIGHBOURS]}, t)
-            self.found[t] = self.mechanism.solve(moved(self.report, type_of(self.part), self.place, t), start=start)
+            self.found[t] = self.mechanism.solved(self._moved(t), start=start)
         return self.found[t]
 
     def __call__(self, t: float) -> float:
@@ -268,6 +286,13 @@ def randomized_payments(mechanism: Mechanism, report: Report, trials: int, seed:
             error = max(error, float(rents.std(ddof=1) / np.sqrt(trials)) if trials > 1 else np.inf)
         payments[part.layer.name] = table
     return Paid(payments, error, f"randomised payments, {trials} trials, standard error at most {error:.2g}")
+
+
+def many_errors(trials: int) -> float:
+    """How many standard errors, estimated from `trials` draws themselves, are as rare as five of a normal law."""
+    from scipy.stats import norm, t
+
+    return float(t.isf(norm.sf(5.0), trials - 1)) if trials > 1 else 5.0
 
 
 def _random_rents(

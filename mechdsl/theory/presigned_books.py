@@ -171,7 +171,7 @@ def _delivery(mechanism: Mechanism, report: Report, who: Parties) -> Check:
     worst = -np.inf
     reports = [report, *_other_reports(mechanism.market)]
     for asked in reports:
-        solution = mechanism.solve(asked)
+        solution = mechanism.solved(asked)
         for choice, z in zip(who.choices, who.promised, strict=True):
             promised, delivered = (np.asarray(solution.values[str(q.name)]) for q in (z, choice.quantity))
             worst = max(worst, float(np.max((promised - delivered) / (1 + np.abs(promised)))))

@@ -55,8 +55,7 @@ def private_cost(market: Market, layer: Layer) -> PrivateCost | str:
     coefficient = sp.powsimp(derivative(layer.cost, own))
     if private.quantity in quantities(coefficient):
         return f"the cost of '{layer.name}' is not affine in its type '{private.name}'"
-    known = sp.simplify(layer.cost - own * coefficient) if layer.cost.is_Add else sp.S.Zero
-    return PrivateCost(layer, private, coefficient, known)
+    return PrivateCost(layer, private, coefficient, layer.cost.xreplace({own: sp.S.Zero}))
 
 
 def pointwise_objective(

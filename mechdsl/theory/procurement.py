@@ -17,16 +17,16 @@ from mechdsl.derivation import Step
 from mechdsl.evaluate import Array
 from mechdsl.formula import quantities
 from mechdsl.market import Contract, Layer, Market
-from mechdsl.mechanism import Mechanism
+from mechdsl.mechanism import Mechanism, Unsolved
 from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.change_of_variables import is_convex_in_costs
 from mechdsl.theory.conditions import participation_step, truthtelling_step
 from mechdsl.theory.envelope import cost_payment_step
-from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, randomized_payments
+from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, many_errors, randomized_payments
 from mechdsl.theory.private_cost import private_cost
-from mechdsl.theory.screening_checks import participation_check, screening_checks
+from mechdsl.theory.screening_checks import GAIN_TOLERANCE, money_scale, participation_check, screening_checks
 
 __all__ = [
     "DIRECT_WORDS",
@@ -110,7 +110,10 @@ def direct_outcome(mechanism: Mechanism, report: Report, affine: Affine) -> Outc
     name = mechanism.structure.name
     if solution.status is not Status.OPTIMAL:
         return Outcome(name, solution.status, solution.message, report=by_name(report))
-    paid = _paid(mechanism, report, affine)
+    try:
+        paid = _paid(mechanism, report, affine)
+    except Unsolved as why:
+        return Outcome(name, Status.FAILED, f"The payments could not be found: {why}", report=by_name(report))
     outcome = Outcome(
         name, solution.status, solution.message,
         report=by_name(report),
@@ -129,7 +132,7 @@ def direct_checks(mechanism: Mechanism, report: Report, outcome: Outcome, affine
 
     Truth-telling, participation and the payment identity under the envelope rule; participation alone where types are
     known; under randomised payments truth pays in expectation over the trials only, so they are compared with the
-    envelope payments instead, at five standard errors.
+    envelope payments instead, at as many standard errors as are as rare as five.
     """
     arguments = mechanism.market.contracts[0].arguments
     if known_types(mechanism.market):
@@ -143,8 +146,13 @@ def _unbiased(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Af
     """The randomised payments against those they estimate."""
     drawn, exact = _paid(mechanism, report, affine), envelope_payments(mechanism, report, affine)
     worst = max(float(np.max(np.abs(outcome.payments[n] - p))) for n, p in exact.payments.items())
+    many = many_errors(int(str(mechanism.market.contracts[0].arguments.get("trials", 100))))
+    detail = f"At most {many:.3g} standard errors off, as rare for so many trials as five were the error known."
     return Check(
-        "randomised payments unbiased", worst, 5 * drawn.error + exact.error, "At most five standard errors off."
+        "randomised payments unbiased",
+        worst,
+        many * drawn.error + exact.error + GAIN_TOLERANCE * money_scale(outcome),
+        detail,
     )
 
 

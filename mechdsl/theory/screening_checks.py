@@ -119,15 +119,16 @@ def largest_gain(
 
     def gain(misreport: float) -> float:
         lie = moved(report, own, place, misreport)
-        solution = mechanism.solve(lie, start=mechanism.solve(report))
+        solution = mechanism.solved(lie, start=mechanism.solve(report))
         payment, errors[misreport] = envelope_payment(mechanism, lie, part, place, affine)
         values = stated_values(mechanism.market, report, solution.values)
         return payment + float(evaluate(layer.value - layer.cost, values, layer.letters)[place]) - truth
 
-    gains = {r: gain(r) for r in (law.lower, law.upper) if r != c}
+    low, high = (outputs(mechanism, report, part, place).answered(end) for end in (law.lower, law.upper))
+    gains = {r: gain(r) for r in (low, high) if r != c}
     solved = sorted(set(outputs(mechanism, report, part, place).found) - {c})
     solved = solved[:: 1 + len(solved) // _TRIED]
-    evenly = candidates(law.lower, law.upper, c, count) if count >= _REFINED or len(solved) < count else []
+    evenly = candidates(low, high, c, count) if count >= _REFINED or len(solved) < count else []
     gains |= {r: gain(r) for r in (*evenly, *solved) if r not in gains}
     misreports = sorted(gains)
     j = int(np.argmax([gains[r] for r in misreports]))

@@ -24,7 +24,7 @@ from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.notation import Rule, free_name, highest, misreport
-from mechdsl.theory.payments import Paid, coefficients, providers
+from mechdsl.theory.payments import Paid, coefficients, many_errors, providers
 from mechdsl.theory.private_cost import PrivateCost, total
 from mechdsl.theory.procurement import by_name, known_types, local_note, purchase_misfit, with_books
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, PAYMENT_TOLERANCE, SLACK_TOLERANCE, money_scale
@@ -330,8 +330,14 @@ def _unbiased(mechanism: Mechanism, union: Union, report: Report, outcome: Outco
     contract = replace(market.contracts[0], arguments={})
     exact = union_payment(replace(mechanism, market=replace(market, contracts=(contract,))), report)
     worst = abs(float(outcome.payments[union.layer.name]) - float(exact.payments[union.layer.name]))
-    tolerance = 5 * drawn.error + exact.error
-    return Check("randomised payment unbiased", worst, tolerance, "At most five standard errors off.")
+    many = many_errors(int(str(market.contracts[0].arguments.get("trials", 100))))
+    detail = f"At most {many:.3g} standard errors off, as rare for so many trials as five were the error known."
+    return Check(
+        "randomised payment unbiased",
+        worst,
+        many * drawn.error + exact.error + GAIN_TOLERANCE * money_scale(outcome),
+        detail,
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- steps

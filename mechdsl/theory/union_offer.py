@@ -69,7 +69,7 @@ def menu_outcome(mechanism: Mechanism, report: Report) -> Outcome:
 
 
 def _message(offer: Offer) -> str:
-    gap = (offer.cost - offer.bound.value) / abs(offer.cost)
+    gap = (offer.cost - offer.bound.value) / (abs(offer.cost) or 1.0)
     if offer.proved:
         return f"Optimal: no menu costs less, but for {gap:.1e} of the expected cost."
     return (

@@ -18,7 +18,7 @@ import atheris
 with atheris.instrument_imports(include=["mechdsl"], enable_loader_override=False):
     from . import mutations
     from .guard import limit_memory
-    from .runs import Tally, try_one, warm_up
+    from .runs import Tally, read, try_one, warm_up
     from .seeds import fragments, seeds
 
 _LONGEST = 300  # bytes
@@ -40,10 +40,13 @@ def main(state: Path, runs: int, seed: int) -> None:
     end = tally.done + runs
     last = [time.monotonic()]
 
+    def look(text: str, number: int) -> str:
+        return read(text, number, _SECONDS)
+
     def target(data: bytes) -> None:
         text = data.decode("utf-8", errors="replace")
         os.pwrite(at, b"%-12d" % tally.done, 0)
-        try_one(text, tally.done, tally, state / "failures" / "guided", _SECONDS)
+        try_one(text, tally.done, tally, state / "failures" / "guided", look)
         tally.done += 1
         if tally.done % 200 == 0 or tally.done == end:
             now = time.monotonic()

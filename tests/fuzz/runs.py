@@ -19,15 +19,16 @@ from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
-from . import mutations, texts
+from . import markets, mutations, texts
 from .examine import Misdeed, examine
-from .guard import Breach, watched
+from .guard import SECONDS, Breach, watched
 from .seeds import TABLES, fragments, pieces, seeds
+from .solved import solved
 
-__all__ = ["WAYS", "Tally", "made", "signature", "try_one", "warm_up", "work"]
+__all__ = ["WAYS", "Tally", "made", "read", "signature", "try_one", "warm_up", "work"]
 
 WAYS: Mapping[str, Callable[[Random], str]] = MappingProxyType(
-    {"grammar": texts.generated, "mutation": mutations.mutated}
+    {"grammar": texts.generated, "mutation": mutations.mutated, "market": markets.market}
 )
 _SAVED_EVERY = 500
 _HANGING = 900.0  # seconds for a hundred inputs, after which the process is given up
@@ -73,12 +74,17 @@ def made(way: str, seed: int, number: int) -> str:
     return WAYS[way](Random(f"{seed}:{way}:{number}"))  # noqa: S311
 
 
-def try_one(text: str, number: int, tally: Tally, kept: Path, seconds: float = 2.0) -> None:
-    """Examine one text within the bounds, and count what comes of it; one in 16 is laid out, another is checked."""
+def read(text: str, number: int, seconds: float = SECONDS) -> str:
+    """Examine one text within the bounds; one in 16 is laid out, another is checked."""
+    with watched(TABLES, seconds):
+        return examine(text, TABLES, layout=number % 16 == 1, check=number % 16 == 0)
+
+
+def try_one(text: str, number: int, tally: Tally, kept: Path, look: Callable[[str, int], str] = read) -> None:
+    """Look at one text, and count what comes of it."""
     start = time.process_time()
     try:
-        with watched(TABLES, seconds):
-            result = examine(text, TABLES, layout=number % 16 == 1, check=number % 16 == 0)
+        result = look(text, number)
     except KeyboardInterrupt:
         raise
     except (Exception, Breach) as error:  # noqa: BLE001 - whatever it is, no text may cause it
@@ -115,7 +121,8 @@ def work(way: str, seed: int, until: int, state: Path) -> None:
         os.pwrite(at, b"%-12d" % number, 0)
         if number % 100 == 0:  # what hangs outside of Python hears no signal
             faulthandler.dump_traceback_later(_HANGING, exit=True)
-        try_one(made(way, seed, number), number, tally, state / "failures" / way)
+        look = solved if way == "market" else read
+        try_one(made(way, seed, number), number, tally, state / "failures" / way, look)
         tally.done = number + 1
         if tally.done % _SAVED_EVERY == 0 or tally.done == until:
             now = time.monotonic()
