@@ -59,7 +59,8 @@ def _has(cell: Cell, plot: Plot) -> bool:
 
 def _shared_label(words: Labels, measures: Sequence[str]) -> str:
     """What the value axis says: the measure, or what several have in common."""
-    return textwrap.fill(words.measure(measures[0]) if len(measures) == 1 else words.shared(measures), _LABEL)
+    label = words.measure(measures[0]) if len(measures) == 1 else words.shared(measures)
+    return label if _length(label) <= _LABEL else textwrap.fill(label, _LABEL, break_long_words=False)
 
 
 def _wide(found: Findings) -> list[int]:
