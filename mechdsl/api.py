@@ -133,7 +133,14 @@ class MarketFile:
 
     @overload
     def solve(
-        self, regime: str, *, at: Values = ..., set: Values = ..., seed: int | None = ..., method: str | None = ...
+        self,
+        regime: str,
+        *,
+        at: Values = ...,
+        set: Values = ...,
+        seed: int | None = ...,
+        method: str | None = ...,
+        tol: float | None = ...,
     ) -> Result: ...
 
     @overload
@@ -145,6 +152,7 @@ class MarketFile:
         set: Values = ...,
         seed: int | None = ...,
         method: str | None = ...,
+        tol: float | None = ...,
     ) -> Results: ...
 
     def solve(
@@ -155,6 +163,7 @@ class MarketFile:
         set: Values = None,  # noqa: A002 - the language's own word
         seed: int | None = None,
         method: str | None = None,
+        tol: float | None = None,
     ) -> Result | Results:
         """Solve at the reported types, and certify.
 
@@ -164,13 +173,17 @@ class MarketFile:
             set: params, on top of the file's own.
             seed: of params drawn with `~`; the one given on loading if None.
             method: of equilibria: `conditions` or `mirror`; None for the first.
+            tol: of menus: how close, relative to the expected cost, what is attained and its bound are to come; None
+                for 1e-5.
 
         Raises:
-            UsageError: there is no such regime or method, or `at` or `set` cannot be read.
+            UsageError: there is no such regime or method, `at` or `set` cannot be read, or `tol` means nothing here.
             MechError: a value does not fit the market.
         """
         model = self.at(at=at, set=set, seed=seed)
-        results = {m.regime: Result.of(_finished(m, self.registry, method)) for m in chosen(model, _names(regime))}
+        markets = chosen(model, _names(regime))
+        pipeline.refuse_tolerance(tol, markets, self.registry)
+        results = {m.regime: Result.of(_finished(m, self.registry, method, tol)) for m in markets}
         return results[regime] if isinstance(regime, str) else Results(results)
 
     def simulate(
@@ -355,7 +368,7 @@ class MarketFile:
                 raise UsageError(f"'{part}' is no part that can be left out: {', '.join(PARTS)}")
         names = _names(regime)
         model = self.at(at=at, set=set, seed=seed)
-        runs = tuple(_finished(m, self.registry, None) for m in chosen(model, names))
+        runs = tuple(_finished(m, self.registry, None, None) for m in chosen(model, names))
         compared = (
             None if "expectation" in without else self.compare(regime, set=set, seed=seed, tol=tol, claims=claims)
         )
@@ -807,9 +820,9 @@ def _posed(market: Market, structure: Structure) -> tuple[Program, Mapping[Quant
     return program, structure.parameters(market, pipeline.stated_report(market))
 
 
-def _finished(market: Market, registry: Registry, method: str | None) -> Run:
+def _finished(market: Market, registry: Registry, method: str | None, tolerance: float | None) -> Run:
     """The run of a regime; an interrupt is Python's, so that it stops whatever calls this."""
-    run = pipeline.run(market, registry, method)
+    run = pipeline.run(market, registry, method, tolerance)
     if run.outcome is not None and run.outcome.status is Status.INTERRUPTED:
         raise KeyboardInterrupt
     return run

@@ -35,6 +35,8 @@ class Mechanism:
     Args:
         market, structure, derivation, program: as made by the chain.
         compiles: makes the compiled programme, when somebody first asks something of it.
+        tolerance: how close, relatively, what is found by approximation is to come to what cannot be bettered; None
+            where nobody asked.
     """
 
     market: Market
@@ -42,6 +44,7 @@ class Mechanism:
     derivation: Derivation
     program: Program
     compiles: Callable[[], Any]
+    tolerance: float | None = None
     _engine: list[Any] = field(default_factory=list)
     _found: dict[Hashable, Solution] = field(default_factory=dict)
     _kept: dict[Hashable, Any] = field(default_factory=dict)

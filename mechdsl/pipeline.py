@@ -6,7 +6,7 @@ side by side, so any of it can be printed, tested or reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from mechdsl.distributions import Family
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.elaborate.functions import Function
 from mechdsl.elaborate.places import word_span
-from mechdsl.errors import Diagnostic, PluginError, Source, did_you_mean
+from mechdsl.errors import Diagnostic, PluginError, Source, UsageError, did_you_mean
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Menu, Status, given, optima
@@ -29,7 +29,20 @@ if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
     from mechdsl.mechanism import Mechanism
 
-__all__ = ["Run", "derive", "elaborated", "load", "mechanism", "parse", "run", "stated_report", "unhandled"]
+__all__ = [
+    "Run",
+    "derive",
+    "elaborated",
+    "load",
+    "mechanism",
+    "parse",
+    "refuse_tolerance",
+    "run",
+    "stated_report",
+    "unhandled",
+]
+
+TIGHTEST = 1e-8  # tolerance that can be asked for: items of a menu are found to about as much
 
 
 def load(
@@ -110,8 +123,16 @@ def derive(market: Market, structure: Structure) -> Derivation:
     return structure.derive(market)
 
 
-def mechanism(market: Market, structure: Structure, method: str | None = None) -> Mechanism:
+def mechanism(
+    market: Market, structure: Structure, method: str | None = None, tolerance: float | None = None
+) -> Mechanism:
     """The structure applied to the market: derived, posed and compiled, ready to be asked at any report.
+
+    Args:
+        market: the regime.
+        structure: that handles it.
+        method: how, where there are several ways.
+        tolerance: of what is found by approximation (`Mechanism.tolerance`).
 
     Raises:
         UsageError: `method` names no way in which such a programme is solved.
@@ -123,11 +144,39 @@ def mechanism(market: Market, structure: Structure, method: str | None = None) -
     program = structure.program(market, derivation)
     if method is not None:  # refused here, where somebody listens, and not at the first question
         engine = compiled(program, method)
-        return Mechanism(market, structure, derivation, program, lambda: engine)
-    return Mechanism(market, structure, derivation, program, lambda: compiled(program))
+        return Mechanism(market, structure, derivation, program, lambda: engine, tolerance)
+    return Mechanism(market, structure, derivation, program, lambda: compiled(program), tolerance)
 
 
-def run(market: Market, registry: Registry, method: str | None = None) -> Run:
+def refuse_tolerance(tolerance: float | None, markets: Iterable[Market], registry: Registry) -> None:
+    """Nothing, where the tolerance is one, and means something to one of these regimes.
+
+    Raises:
+        UsageError: it is out of range, or all of the regimes are solved exactly.
+    """
+    if tolerance is None:
+        return
+    if not TIGHTEST <= tolerance < 1:
+        raise UsageError(f"--tol is at least {TIGHTEST:g} and below 1")
+    exact = []
+    for market in markets:
+        structure = match(market, registry).structure
+        if structure is None:
+            continue
+        try:
+            approximate = isinstance(structure.program(market, structure.derive(market)), Menu)
+        except PluginError:  # whoever runs it says so
+            approximate = True
+        if approximate:
+            return
+        exact.append(market.regime)
+    raise UsageError(
+        "--tol is for what is found by approximation, as the menu for a union is under revenue; "
+        f"{', '.join(exact) or 'nothing here'} {'is' if len(exact) == 1 else 'are'} solved to machine precision"
+    )
+
+
+def run(market: Market, registry: Registry, method: str | None = None, tolerance: float | None = None) -> Run:
     """Solve one regime at its report (the types' means where none is stated) and certify the answer.
 
     Interrupted, it is a run like any other, of status `interrupted`, so that those before it are not lost; of status
@@ -137,6 +186,7 @@ def run(market: Market, registry: Registry, method: str | None = None) -> Run:
         market: the regime.
         registry: the structures at hand.
         method: how, where there are several ways (`mirror` for a contest).
+        tolerance: of what is found by approximation.
     """
     matched = match(market, registry)
     if matched.structure is None:
@@ -144,7 +194,7 @@ def run(market: Market, registry: Registry, method: str | None = None) -> Run:
     report = stated_report(market)
     ready = None
     try:
-        ready = mechanism(market, matched.structure, method)
+        ready = mechanism(market, matched.structure, method, tolerance)
         outcome, certificate = _certified(ready, report)
     except PluginError as error:
         outcome, certificate = Outcome(matched.structure.name, Status.FAILED, f"{error}."), None

@@ -154,6 +154,7 @@ LAYOUT = frozenset(
         "phantom",
         "allowbreak",
         "tabularnewline",
+        "nopagebreak",
     ]
 )
 SHRUNK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{$\displaystyle "

@@ -194,7 +194,7 @@ def solving(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Lets `pipeline.run` answer as told: by regime, a run, or something to raise."""
 
     def told(**answers: Run | BaseException) -> None:
-        def run(market: Market, registry: Registry, method: str | None = None) -> Run:
+        def run(market: Market, registry: Registry, method: str | None = None, tolerance: float | None = None) -> Run:
             answer = answers[market.regime]
             if isinstance(answer, BaseException):
                 raise answer

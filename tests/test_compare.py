@@ -273,3 +273,22 @@ def test_complements_by_hand() -> None:
         assert figure["error"] < 1e-7
     assert by_hand["M1"] == pytest.approx(-0.958, abs=5e-4)
     assert by_hand["M2"] == pytest.approx(-1.142, abs=5e-4)
+
+
+CAPPED = SMALL.replace("choose x[k] >= 0", "choose x[k] in [0, 0.25]").replace(
+    "CLAIM", "claim same: revenue(union) == revenue(broker)"
+)
+UNION_OF_CAPPED = """regime menu { layer guild { represents seller }  contract buyer -> guild: direct
+                objective buyer: maximize revenue }
+"""
+
+
+def test_a_market_without_a_solution_says_so_and_decides_nothing() -> None:
+    # Half a unit is all that both can make together; asked for is one.
+    found = mechdsl.parse(CAPPED + UNION_OF_CAPPED).compare(claims="paper")
+    for side in found.comparison.sides:
+        assert side.status == "failed"
+        assert "where at least 1 is asked" in side.message
+    for claim in found.claims.values():
+        assert claim["holds"] == "undecided"
+        assert "nan" not in claim["detail"]

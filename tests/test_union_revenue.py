@@ -13,9 +13,11 @@ from scipy import sparse
 from scipy.integrate import quad
 from scipy.optimize import linprog
 
+import mechdsl
 from mechdsl import pipeline
 from mechdsl.certify import certify
 from mechdsl.engines.menu import menu_value
+from mechdsl.errors import UsageError
 from mechdsl.mechanism import Mechanism
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
@@ -225,6 +227,50 @@ def test_one_known_type_is_screening_in_one_dimension() -> None:
     assert offer.proved
     assert offer.cost == pytest.approx(exact, rel=1e-5)
     assert offer.bound.value == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("law", ["power(0.5) on [0, 1]", "kumaraswamy(2, 0.5) on [0, 1]"])
+def test_a_density_without_bound_at_an_end(law: str) -> None:
+    # Quadrature that steps over the end finds a violation that is not there, and a bound above what is attained.
+    offer = offered(two(law, "uniform(0.2, 1)", demand=GENAI, cost="c[k] * x[k]^1.2"))
+    assert offer.proved
+    assert 0 <= offer.cost - offer.bound.value <= 1e-5 * offer.cost
+
+
+def test_a_face_of_infinite_mass_gives_no_robust_bound() -> None:
+    offer = offered(two("power(0.5) on [0.2, 1]", "uniform(0.2, 1)"))
+    assert offer.bound.method == "safe"
+    assert offer.bound.value < offer.cost
+    assert not offer.proved
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6])
+def test_what_is_attained_and_the_bound_come_as_close_as_is_asked(tolerance: float) -> None:
+    outcome = mechdsl.parse(two("uniform(0.2, 1)", "uniform(0.5, 0.9)")).solve("main", tol=tolerance).run.outcome
+    assert outcome is not None
+    expected = outcome.extra["expected"]
+    gap = expected["revenue_at_most"] - expected["revenue"]["mean"]
+    assert 0 <= gap <= tolerance * abs(expected["revenue"]["mean"])
+    assert "Tolerance" not in " ".join(outcome.notes)
+    if tolerance == 1e-6:
+        assert len(outcome.extra["menu"]) > 20
+
+
+def test_a_tolerance_that_cannot_be_met_says_what_was_reached() -> None:
+    text = two("normal(0, 1) on [0, 10]", "uniform(0, 1)")
+    outcome = mechdsl.parse(text).solve("main", tol=1e-5).run.outcome
+    assert outcome is not None
+    (note,) = (n for n in outcome.notes if n.startswith("Tolerance"))
+    assert "1.0e-05 of the expected cost was asked for" in note
+    assert "conditions fail" in note
+
+
+def test_a_tolerance_where_all_is_exact_is_refused() -> None:
+    text = two().replace("maximize revenue", "maximize welfare")
+    with pytest.raises(UsageError, match="main is solved to machine precision"):
+        mechdsl.parse(text).solve("main", tol=1e-6)
+    with pytest.raises(UsageError, match="at least 1e-08"):
+        mechdsl.parse(two()).solve("main", tol=0.0)
 
 
 # ---- where it is not proved

@@ -24,17 +24,22 @@ __all__ = ["run"]
 
 def run(arguments: list[str]) -> int:
     """Regime by regime, each certified."""
+    from mechdsl import pipeline
+
     parser = file_parser("solve")
     at_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else, on stdout")
     parser.add_argument("--all", action="store_true", help="every row of long tables")
     parser.add_argument("--verbose", action="store_true", help="every check of the certificates")
     parser.add_argument("--method", help="of equilibria: conditions (the default) or mirror, a second, independent way")
+    text = "of menus: how close, relative to the expected cost, what is attained and its bound are to come (1e-5)"
+    parser.add_argument("--tol", type=float, metavar="T", help=text)
     text = "derivatives of every outcome in every param, by the implicit function theorem"
     parser.add_argument("--sensitivity", action="store_true", help=text)
     options = parser.parse_args(arguments)
     model, registry = loaded(options)
     markets = chosen(model, options)
+    pipeline.refuse_tolerance(options.tol, markets, registry)
     return (_solve_json if options.json else _solve_tables)(model, markets, registry, options)
 
 
@@ -50,7 +55,7 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
     page.print(terminal.heading(markets[0]))
     runs: list[Run] = []
     for market in markets:
-        runs.append(pipeline.run(market, registry, options.method))
+        runs.append(pipeline.run(market, registry, options.method, options.tol))
         page.print(terminal.regime(runs[-1], view))
         moved = _sensitivity(runs[-1], model, registry, options)
         if moved is not None:
@@ -72,7 +77,7 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     interrupted = False
     try:
         for market in markets:
-            runs.append(pipeline.run(market, registry, options.method))
+            runs.append(pipeline.run(market, registry, options.method, options.tol))
             interrupted = was_interrupted(runs)
             if interrupted:
                 break

@@ -6,6 +6,7 @@ by derivation, and no number had to be trusted.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,19 +95,24 @@ def _all(verdicts: object) -> bool | None:
     return False if False in met else None if None in met else True
 
 
+_NO_VALUE = "a side has no value here"
+
+
 def related(
     text: str, left: Pair | None, sign: str, right: Pair | None, found: Estimates, tolerance: float
 ) -> Relation:
     """One relation decided on the paired difference, with its error and tolerance relative to the larger side."""
     if left is None or right is None:
-        return Relation(text, None, "bounds", "a side has no value here")
+        return Relation(text, None, "bounds", _NO_VALUE)
+    sizes = [found.of(form).mean for form in (left.lower, left.upper, right.lower, right.upper)]
+    if any(map(math.isnan, sizes)):  # at some types there is no solution
+        return Relation(text, None, "bounds", _NO_VALUE)
     low, high = left.lower - right.upper, left.upper - right.lower
     if left.exact and right.exact and not low.terms and abs(low.constant) == 0:
         same = sign in ("==", ">=", "<=")
         value = found.of(left.lower)
         return Relation(text, same, "identity", f"both are {value.mean:.6g}, equal by derivation")
     lowest, highest = found.of(low), found.of(high)
-    sizes = [found.of(form).mean for form in (left.lower, left.upper, right.lower, right.upper)]
     allowed = tolerance * max(map(abs, sizes))
     decide = _DECISIONS[sign]
     holds = decide(lowest.lower, highest.upper, allowed)

@@ -113,12 +113,13 @@ def compare(
         markets: the regimes, of one file.
         claims: as the file states them.
         registry: the structures at hand.
-        tolerance: of claims, relative to the larger side; expectations are asked to be ten times better.
+        tolerance: of claims, relative to the larger side; expectations are asked to be ten times better, menus (whose
+            gap shows as a range) to come within ten times as much.
         published: whether the paper's theorems are looked at too.
         seed: of quasi-Monte Carlo.
         label: what sets this comparison apart from others beside it.
     """
-    made = {m.regime: _regime(m, registry) for m in markets}
+    made = {m.regime: _regime(m, registry, min(10 * tolerance, 1e-4)) for m in markets}
     ready = {name: one for name, one in made.items() if isinstance(one, _Regime)}
     forms = {name: _forms(one) for name, one in ready.items()}
     everything = [f for own in forms.values() for f in own.values()]
@@ -129,12 +130,12 @@ def compare(
     return Comparison(markets[0].name, label, sides, verdicts, found.method, found.points)
 
 
-def _regime(market: Market, registry: Registry) -> _Regime | Side:
+def _regime(market: Market, registry: Registry, tolerance: float) -> _Regime | Side:
     matched = match(market, registry)
     if matched.structure is None:
         problem = unhandled(market, matched, registry)
         return Side(market, None, "unhandled", problem.message, problem=problem)
-    ready = mechanism(market, matched.structure)
+    ready = mechanism(market, matched.structure, tolerance=tolerance)
     return _Regime(
         market,
         ready,
@@ -219,10 +220,7 @@ def _side(one: _Regime, forms: Mapping[str, Linear], found: Estimates) -> Side:
     }
     broken = [f for f in figures.values() if isinstance(f, Estimate) and f.mean != f.mean]
     if broken or (expected.welfare is None and expected.revenue is None and expected.profit is None):
-        said = (
-            expected.notes[0] if expected.notes else "At some types there is no solution, so there is no expectation."
-        )
-        return Side(market, one.ready.structure.name, "failed", said, notes=expected.notes)
+        return Side(market, one.ready.structure.name, "failed", _why_not(one), notes=expected.notes)
     return Side(
         market,
         one.ready.structure.name,
@@ -233,6 +231,15 @@ def _side(one: _Regime, forms: Mapping[str, Linear], found: Estimates) -> Side:
         expected.identity,
         expected.notes,
     )
+
+
+def _why_not(one: _Regime) -> str:
+    """Why there is no expectation, in the model's words where the stated report has no solution either."""
+    if one.expected.notes:
+        return one.expected.notes[0]
+    outcome = one.ready.structure.recover(one.ready, stated_report(one.market))
+    said = "At some types there is no solution, so there is no expectation."
+    return said if outcome.status.found else f"{said} At the report: {outcome.message}"
 
 
 def _verdicts(

@@ -152,6 +152,8 @@ def _no_domain_disappears(ready: Mechanism, operands: Operands, found: Estimates
     needed = essential(market)
     lowest, types = _smallest_output(ready)
     proved = needed is not None and len(needed.never_idle) == needed.outputs
+    if np.isnan(lowest):
+        return [Relation("no domain disappears", None, "bounds", "there is no solution at any report looked at")]
     positive = True if proved else (False if lowest <= 0 else None)
     how = "by the slopes of the demands near 0" if proved else f"smallest of {types} reports: {lowest:.3g}"
     relations = [Relation("no domain disappears", positive, "identity" if proved else "bounds", how)]
@@ -176,7 +178,9 @@ def _smallest_output(ready: Mechanism) -> tuple[float, int]:
         reports[private.quantity] = np.concatenate([ends, drawn]).reshape(-1, *private.quantity.shape)
     solved = batch_of(ready).solve(ready.structure.parameters(market, reports))
     values = {**market.data, **{c.quantity: solved.values[str(c.quantity.name)] for c in market.choices}}
-    lowest = min(float(np.nanmin(evaluate(p.coefficient, values, p.layer.letters))) for p in providers(market))
+    outputs = [np.ravel(evaluate(p.coefficient, values, p.layer.letters)) for p in providers(market)]
+    produced = np.concatenate(outputs)
+    lowest = float(np.min(produced[~np.isnan(produced)])) if not np.isnan(produced).all() else np.nan
     return lowest, len(solved.objective)
 
 
@@ -188,8 +192,10 @@ def _path_independent(ready: Mechanism, operands: Operands, found: Estimates) ->
     integrals, error = line_integrals(ready, stated_report(ready.market))
     spread, size = float(np.ptp(integrals)), 1 + float(np.max(np.abs(integrals)))
     numbers = f"{', '.join(f'{v:.8g}' for v in integrals)}, error {error:.1e}"
-    met = spread <= 1e-7 * size + 2 * error
-    return [Relation("the integral is the same along three paths from the report to b", met, "bounds", numbers)]
+    text = "the integral is the same along three paths from the report to b"
+    if not np.isfinite([*integrals, error]).all():
+        return [Relation(text, None, "bounds", "there is no solution at some types on the way")]
+    return [Relation(text, spread <= 1e-7 * size + 2 * error, "bounds", numbers)]
 
 
 _FURTHER: Mapping[str, Callable[[Mechanism, Operands, Estimates], list[Relation]]] = {

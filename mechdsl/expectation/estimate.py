@@ -24,6 +24,7 @@ __all__ = ["Estimate", "Estimates", "Figure", "Range", "estimates"]
 FEW = 2  # open types up to which quadrature is used
 FEW_STEPWISE = 3  # where the allocation jumps from vertex to vertex: sampling is slow there, and pieces are polynomials
 BUDGET = 2**17  # effort of quasi-Monte Carlo
+_CHEAP = 4  # times the budget where vertices are looked up, not solved for
 LEVEL = 0.999  # of the confidence interval that its error is
 
 
@@ -113,13 +114,14 @@ def estimates(
     if not integrand.open:
         values, errors, _, _ = integrand.at(np.zeros((1, 0)))
         return Estimates(places, values[0], errors[0], None, "all types are known: one outcome", 1)
-    if len(integrand.open) <= FEW or (len(integrand.open) <= FEW_STEPWISE and integrand.stepwise):
+    stepwise = len(integrand.open) > FEW and integrand.stepwise
+    if len(integrand.open) <= FEW or (len(integrand.open) <= FEW_STEPWISE and stepwise):
         with suppress(TooHardError):
             found, bounds, points = quadrature(integrand, tolerance)
             kind = "adaptive" if len(integrand.open) == 1 else "nested adaptive"
             method = f"{kind} Gauss-Kronrod quadrature, split where the set of what binds changes"
             return Estimates(places, found, bounds, None, method, points)
-    drawn, points = replicates(integrand, tolerance, budget, seed)
+    drawn, points = replicates(integrand, tolerance, budget * (_CHEAP if stepwise else 1), seed)
     method = (
         f"randomised quasi-Monte Carlo, {REPLICATES} scrambled Sobol sequences of {points // REPLICATES} points; "
         f"errors at {LEVEL:.1%} confidence"

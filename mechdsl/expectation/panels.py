@@ -29,7 +29,7 @@ _X = np.array([
     0.5860872354676911, 0.4058451513773972, 0.2077849550078985, 0.0,
 ])  # fmt: skip
 _K = np.array([
-    0.0229353220105292, 0.0630920926299786, 0.1047900103222502, 0.1406532597159255,
+    0.0229353220105292, 0.0630920926299786, 0.1047900103222502, 0.1406532597155259,
     0.1690047266392679, 0.1903505780647854, 0.2044329400752989, 0.2094821410847278,
 ])  # fmt: skip
 _G = np.array([0.1294849661688697, 0.2797053914892767, 0.3818300505051189, 0.4179591836734694])
@@ -41,6 +41,7 @@ GAUSS[1::2] = np.concatenate([_G, _G[-2::-1]])
 _EDGE = 1e-12  # the ends themselves may be singular
 _SAMPLES = 6
 _ROUNDS = 12  # of halving panels
+_AGAIN = 1000.0  # how much narrower a bracket is before its ends are compared again: they cost more than labels
 _HALVINGS = 50  # rounds of narrowing brackets
 _FEW = 100  # brackets up to which three halvings are looked up in one call: a call costs more than its points
 
@@ -106,6 +107,7 @@ class _Bracket:
     at_left: Hashable
     at_right: Hashable
     settled: bool = False
+    checked: float = np.inf  # width below which its ends are worth another look
 
     def narrowed(self, points: Array, met: Sequence[Hashable]) -> list[_Bracket]:
         """Halved as often as the labels met at evenly spread points inside allow; other changes found on the way."""
@@ -148,7 +150,7 @@ def _brackets(
         met = labels(np.repeat([b.line for b in active], len(parts)), points.ravel())
         for j, bracket in enumerate(active):
             brackets += bracket.narrowed(points[j], met[j * len(parts) : (j + 1) * len(parts)])
-        _settle(values, [b for b in active if b.right - b.left < narrow], tolerance, scale)
+        _settle(values, [b for b in active if b.right - b.left < min(narrow, b.checked)], tolerance, scale)
     return brackets
 
 
@@ -163,6 +165,7 @@ def _settle(values: Values, near: list[_Bracket], tolerance: float, scale: Calla
     small = np.all(np.abs(high - low) * width <= 0.1 * allowed, axis=1) | (width[:, 0] < 1e-13)
     for bracket, settled in zip(near, small, strict=True):
         bracket.settled = bool(settled)
+        bracket.checked = max((bracket.right - bracket.left) / _AGAIN, 1e-13)
 
 
 def _places(cuts: Sequence[float]) -> Array:

@@ -22,6 +22,7 @@ __all__ = ["TooHardError", "quadrature"]
 _PLACES, _FEWER = np.linspace(0, 1, 8).clip(1e-12, 1 - 1e-12), np.linspace(0, 1, 5).clip(1e-12, 1 - 1e-12)
 _INNER = 0.25  # share of the tolerance that goes to the inner integrals
 _CHUNK = 20_000
+_SLICES = 60  # of three types: four panels or so, each of fifteen
 MOST = 2**21  # effort beyond which quadrature gives up
 
 
@@ -62,6 +63,10 @@ def quadrature(integrand: Integrand, tolerance: float) -> tuple[Array, Array, in
             axis.cuts, narrow=1e-6 if last else 1e-5,
         )  # fmt: skip
 
+    if len(box.axes) > 2:  # one slice tells what all will take
+        over(np.full((1, 1), 0.5), _INNER * tolerance)
+        if _SLICES * box.effort > MOST:
+            raise TooHardError
     whole = over(np.zeros((1, 0)), tolerance)
     return whole.values[0], whole.errors[0], box.asked
 

@@ -37,6 +37,8 @@ __all__ = ["Written", "as_latex"]
 
 _HEADINGS = ("section", "subsection", "subsubsection", "paragraph")
 _WIDE = 84  # characters across a table
+_EMS = 45  # of small letters across a page
+_ROWS = 30  # of a table that stay together
 _SHRINK = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}"
 _RUN = 16  # letters of code after which a line may end
 _TYPED = '\\{}$&#%_^~"<>|'
@@ -138,16 +140,19 @@ def _tables(table: Table) -> list[str]:
         if groups[-1] and widths[0] + sum(widths[k] for k in groups[-1]) + widths[j] > _WIDE:
             groups.append([])
         groups[-1].append(j)
-    lines = [r"\medskip\noindent " + rf"\textbf{{{latex_text(table.caption)}}}\par"] if table.caption else []
+    lines = (
+        [r"\medskip\noindent " + rf"\textbf{{{latex_text(table.caption)}}}\par\nopagebreak"] if table.caption else []
+    )
     return [*lines, *(text for group in groups for text in _tabular(table, [0, *group], widths))]
 
 
 def _tabular(table: Table, columns: Sequence[int], widths: Sequence[int]) -> list[str]:
-    """Rows stand apart where pages break, so a table may go on overleaf: one `tabular` for every twenty of them."""
-    wraps = {j for j in columns if j in table.words and widths[j] > 24}
-    kinds = "".join(
-        rf"p{{{widths[j] * 0.42:.1f}em}}" if j in wraps else "l" if j in table.words else "r" for j in columns
-    )
+    """Rows stand apart where pages break, so a table may go on overleaf: one `tabular` for so many of them."""
+    wraps = {j: widths[j] * 0.42 for j in columns if j in table.words and widths[j] > 24}
+    room = _EMS - len(columns) - sum(widths[j] * 0.5 for j in columns if j not in wraps)
+    shrink = min(1.0, max(0.3, room / sum(wraps.values()))) if wraps else 1.0
+    narrow = {j: f"p{{{ems * shrink:.1f}em}}" for j, ems in wraps.items()}
+    kinds = "".join(narrow.get(j, "l" if j in table.words else "r") for j in columns)
 
     def row(cells: Sequence[str]) -> str:
         spelt = (rf"\raggedright {cells[j]}" if j in wraps else cells[j] for j in columns)
@@ -155,7 +160,7 @@ def _tabular(table: Table, columns: Sequence[int], widths: Sequence[int]) -> lis
 
     head = row([latex_text(head) for head in table.heads]) + r" \hline"
     rows = [row([_cell(cell) for cell in cells]) for cells in table.rows]
-    pieces = [rows[n : n + 20] for n in range(0, max(1, len(rows)), 20)]
+    pieces = [rows[n : n + _ROWS] for n in range(0, max(1, len(rows)), _ROWS)]
     lines: list[str] = []
     for number, piece in enumerate(pieces, 1):
         last = table.total and number == len(pieces)

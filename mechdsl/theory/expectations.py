@@ -281,7 +281,10 @@ def menu_expected(mechanism: Mechanism) -> Expected:
     """
     market = mechanism.market
     union = union_of(market)
-    offer = best_offer(mechanism)
+    try:
+        offer = best_offer(mechanism)
+    except ValueError as error:
+        return Expected(None, None, notes=(f"An item of the menu could not be found {error}",))
     shares = np.array([item.probability for item in offer.items])
     outside = union.outside(market)
     known = float(shares @ (np.array([item.price for item in offer.items]) - offer.net)) - outside

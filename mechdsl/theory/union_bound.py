@@ -18,7 +18,7 @@ from mechdsl.distributions import Distribution
 from mechdsl.evaluate import Array
 from mechdsl.theory.union_conditions import density_jump, density_of_nu
 from mechdsl.theory.union_frontier import Trace
-from mechdsl.theory.union_lines import Side, Sides, panels
+from mechdsl.theory.union_lines import Side, Sides, panels, unbounded_ends
 
 __all__ = ["least_cost", "robust_bound", "safe_bound"]
 
@@ -68,7 +68,9 @@ def _nodes(law: Distribution) -> tuple[Array, Array]:
     ends = np.unique(np.concatenate([np.linspace(a, b, 5) for a, b in pairwise(ends)]))
     half, middle = np.diff(ends) / 2, (ends[1:] + ends[:-1]) / 2
     nodes = (middle[:, None] + half[:, None] * _NODES).reshape(-1)
-    weights = (half[:, None] * _WEIGHTS).reshape(-1) * law.pdf(nodes)
+    density = law.pdf(nodes)
+    # Infinite where rounding puts a node on the end itself, which has no mass.
+    weights = (half[:, None] * _WEIGHTS).reshape(-1) * np.where(np.isfinite(density), density, 0.0)
     return nodes, weights / weights.sum()
 
 
@@ -128,7 +130,8 @@ def _dual(sides: Sides, branch: float) -> tuple[float, _Lines, _Lines] | None:
     """What the laws alone decide: the dual's branch point, lines and flows; None where a check fails."""
     from scipy.optimize import brentq
 
-    if sides.a.first.is_point or sides.a.second.is_point:
+    laws = sides.a.first, sides.a.second
+    if any(law.is_point or any(unbounded_ends(law)) for law in laws):  # nu has no faces, or faces of infinite mass
         return None
     a, b = _lines(sides.a, branch), _lines(sides.b, 1 / branch)
     top = np.array([sides.a.first.upper, sides.a.second.upper])

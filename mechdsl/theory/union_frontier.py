@@ -17,9 +17,9 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.program import Menu, Solution, Status
 from mechdsl.theory.union_lines import Side
 
-__all__ = ["Corner", "Trace", "corner", "trace"]
+__all__ = ["MOST_CORNERS", "Corner", "Trace", "corner", "trace"]
 
-_CORNERS = 600
+MOST_CORNERS = 1200  # of a side: what is still a menu that can be printed
 _REACH = 1e15  # of slopes, where the other cost may be as low as 0
 _SAME = 1e-13  # of the larger output: items closer than this are one
 
@@ -93,12 +93,12 @@ def trace(mechanism: Mechanism, side: Side, goods: tuple[int, int], start: Corne
     while True:
         sandwich = _Sandwich(side, tuple(corners), priced)
         gaps = sandwich.gaps
-        if gaps.sum() <= tolerance or len(corners) >= _CORNERS:
+        if gaps.sum() <= tolerance or len(corners) >= MOST_CORNERS:
             return sandwich.trace()
         wide = np.flatnonzero(gaps > tolerance / (2 * len(gaps)))
         added = [
             corner(mechanism, goods, float(sandwich.chords[j]), corners[j])
-            for j in sorted(wide, key=lambda j: -gaps[j])[: _CORNERS - len(corners)]
+            for j in sorted(wide, key=lambda j: -gaps[j])[: MOST_CORNERS - len(corners)]
             if corners[j].slope < sandwich.chords[j] < corners[j + 1].slope
         ]
         if not added:

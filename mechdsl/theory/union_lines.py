@@ -15,20 +15,32 @@ import numpy as np
 from mechdsl.distributions import Distribution
 from mechdsl.evaluate import Array
 
-__all__ = ["Side", "Sides", "branch_point", "panels"]
+__all__ = ["Side", "Sides", "branch_point", "panels", "unbounded_ends"]
 
 # Quadrature panels end at these quantiles, so densities that rise or fall by decades, or without bound, do no harm.
 _QUANTILES = np.array([1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.5])
+_LADDER = 0.5 ** np.arange(1, 61)  # of the support
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 _GRID = 0.5 - 0.5 * np.cos(np.pi * np.linspace(0.0, 1.0, 17))  # where the best price is looked for before it is refined
+
+
+def unbounded_ends(law: Distribution) -> tuple[bool, bool]:
+    """Whether the density has no bound at the lower end of the support, at the upper one."""
+    with np.errstate(all="ignore"):
+        return not np.isfinite(law.pdf(law.lower)), not np.isfinite(law.pdf(law.upper))
 
 
 def panels(law: Distribution) -> Array:
     """Ends of panels between which the density is smooth and changes little: kinks, and quantiles to both tails."""
     if law.is_point:
         return np.array([law.lower])
-    tails = np.concatenate([law.quantile(_QUANTILES), law.upper_quantile(_QUANTILES)])
-    inside = np.array([p for p in (*tails, *law.kinks) if law.lower < p < law.upper])
+    rungs = (law.upper - law.lower) * _LADDER
+    # Where the density has no bound, no panel may reach from near that end to much farther from it.
+    low, high = (rungs if unbounded else rungs[:0] for unbounded in unbounded_ends(law))
+    tails = np.concatenate([
+        law.quantile(_QUANTILES), law.upper_quantile(_QUANTILES), law.kinks, law.lower + low, law.upper - high,
+    ])  # fmt: skip
+    inside = tails[(tails > law.lower) & (tails < law.upper)]
     return np.unique(np.concatenate([[law.lower], inside, [law.upper]]))
 
 

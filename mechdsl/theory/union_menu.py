@@ -25,7 +25,7 @@ from mechdsl.theory.private_cost import total
 from mechdsl.theory.union import Union, union_misfit, union_of
 from mechdsl.theory.union_bound import robust_bound, safe_bound
 from mechdsl.theory.union_conditions import Condition, conditions
-from mechdsl.theory.union_frontier import Corner, Trace, corner, trace
+from mechdsl.theory.union_frontier import MOST_CORNERS, Corner, Trace, corner, trace
 from mechdsl.theory.union_lines import Sides, branch_point
 from mechdsl.theory.union_search import Aside, searched_menu
 
@@ -117,7 +117,9 @@ def union_menu_misfit(market: Market) -> str | None:
     if reason is not None:
         return reason
     union = union_of(market)
-    if any(law.lower < 0 or law.upper <= 0 for law in union.type.distributions):
+    if any(law.upper <= 0 <= law.lower for law in union.type.distributions):
+        return f"a cost in '{union.type.name}' is 0 for certain: nothing has to be paid for what costs nothing"
+    if any(law.lower < 0 for law in union.type.distributions):
         return f"costs below 0 occur in '{union.type.name}': a menu is for costs that are at least 0"
     return None
 
@@ -162,12 +164,13 @@ def is_plain(market: Market) -> bool:
     return not any(q.role == "decision" for f in (_known(union), _beside(buyer)) for q in quantities(f))
 
 
-def best_offer(mechanism: Mechanism, tolerance: float = TOLERANCE) -> Offer:
+def best_offer(mechanism: Mechanism, tolerance: float | None = None) -> Offer:
     """The menu for the union, and the bound from the other side; the mechanism keeps it.
 
     Args:
         mechanism: the structure at work on its market.
-        tolerance: relative difference aimed at between what is attained and what cannot be undercut.
+        tolerance: relative difference aimed at between what is attained and what cannot be undercut; None: what the
+            mechanism was asked for, else `TOLERANCE`.
 
     Raises:
         ValueError: an item could not be found; why, in words.
@@ -177,7 +180,8 @@ def best_offer(mechanism: Mechanism, tolerance: float = TOLERANCE) -> Offer:
     make = {1: _alone, 2: priced_frontier}.get(len(program.laws), _searched)
     if not is_plain(mechanism.market):
         make = _searched
-    offer: Offer = mechanism.keep(("offer", tolerance), lambda: make(mechanism, tolerance))
+    aim = tolerance or mechanism.tolerance or TOLERANCE
+    offer: Offer = mechanism.keep(("offer", aim), lambda: make(mechanism, aim))
     return offer
 
 
@@ -216,10 +220,16 @@ def priced_frontier(mechanism: Mechanism, tolerance: float) -> Offer:
     branch = branch_point(sides)
     base = corner(mechanism, (0, 1), branch)
     worst = first.upper * base.first + second.upper * base.second
-    aimed = tolerance * worst / 2  # on each side
     mirrored = Corner(1 / branch, base.least / branch, base.second, base.first, base.gap, base.solution)
-    a = trace(mechanism, sides.a, (0, 1), base, aimed)
-    b = trace(mechanism, sides.b, (1, 0), mirrored, aimed)
+    aimed = tolerance * worst / 2  # on each side
+    while True:
+        a = trace(mechanism, sides.a, (0, 1), base, aimed)
+        b = trace(mechanism, sides.b, (1, 0), mirrored, aimed)
+        wide = a.attained - a.outer + b.attained - b.outer
+        allowed = tolerance * (worst + a.outer + b.outer)
+        if wide <= allowed or max(len(a.corners), len(b.corners)) >= MOST_CORNERS or aimed < 1e-12 * worst:
+            break
+        aimed *= min(0.7, allowed / wide)  # the cost is below `worst`, by how much is known now
     corners, prices = _ordered(a, b, worst)
     outputs = np.array(corners)
     kept = _distinct(outputs)

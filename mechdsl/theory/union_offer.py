@@ -24,6 +24,7 @@ from mechdsl.program import Menu, Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.private_cost import total
 from mechdsl.theory.procurement import by_name
+from mechdsl.theory.sampling import sampled_one_by_one
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, SLACK_TOLERANCE, money_scale
 from mechdsl.theory.union import Union, union_books, union_of, union_participation
 from mechdsl.theory.union_menu import Offer, best_offer
@@ -125,6 +126,8 @@ def _notes(mechanism: Mechanism, offer: Offer) -> tuple[str, ...]:
         f"{offer.error:.1e}), with {len(offer.items)} item{'s' if len(offer.items) != 1 else ''} on offer.",
         f"Cannot be exceeded: expected revenue {-offer.bound.value:.8g}. {offer.bound.words}",
     ]
+    short = _short_of(mechanism, offer)
+    found += [short] if short else []
     failed = [c for c in offer.conditions if not c.holds]
     if offer.conditions and not failed:
         words = ", ".join(f"({c.letter})" for c in offer.conditions)
@@ -139,6 +142,20 @@ def _notes(mechanism: Mechanism, offer: Offer) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _short_of(mechanism: Mechanism, offer: Offer) -> str | None:
+    """What was reached where a tolerance was asked for and could not be met."""
+    asked, reached = mechanism.tolerance, (offer.cost - offer.bound.value) / abs(offer.cost) if offer.cost else 0.0
+    if asked is None or reached <= asked:
+        return None
+    if offer.proved:
+        why = f"the menu has as many items ({len(offer.items)}) as are looked for"
+    elif offer.conditions:
+        why = "the theorem's conditions fail, and then some distance between the two is left however many the items"
+    else:
+        why = "the bound is the least cost of production, which no menu comes to"
+    return f"Tolerance: {asked:.1e} of the expected cost was asked for, {reached:.1e} was reached: {why}."
+
+
 def menu_sample(mechanism: Mechanism, reports: Report) -> Sample:
     """What unions of N types take from the menu, and everyone's books, by column.
 
@@ -147,7 +164,10 @@ def menu_sample(mechanism: Mechanism, reports: Report) -> Sample:
         reports: type -> (N, *shape), taken as true.
     """
     market, union = mechanism.market, union_of(mechanism.market)
-    offer = best_offer(mechanism)
+    try:
+        offer = best_offer(mechanism)
+    except ValueError:  # there is no menu: each outcome says why
+        return sampled_one_by_one(mechanism, reports)
     types = np.asarray(reports[union.type.quantity])
     count = len(types)
     types = types.reshape(count, -1)
