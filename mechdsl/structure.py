@@ -76,6 +76,8 @@ class Example:
         source: where the numbers come from.
         tolerance: relative (absolute below 1).
         regime: which regime.
+        money: its params and choices that are sums of money (a price floor, a price), beside what its costs, values and
+            outside options say.
     """
 
     text: str
@@ -83,6 +85,7 @@ class Example:
     source: str
     tolerance: float = 1e-6
     regime: str = "main"
+    money: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,9 +181,7 @@ BREAKS: Mapping[str, tuple[Callable[[Structure], Structure], str, str, str]] = {
     "it changes the market": (tampering, "market unchanged", "'c'", "Compute with copies"),
     "it changes the solution": (in_place, "recover", "changes the solution it was given ('x')", "Compute with copies"),
     "it never ends": (lambda s: replace(s, recover=endless), "recover", "not done within", "mechanism.solve(report)"),
-    "it minimises what is to be maximised": (
-        minimised, "no better decision", "a feasible decision has objective", "Is the sense right",
-    ),
+    "it minimises what is to be maximised": (minimised, "solving", "status unbounded", "the right way round"),
     "it counts on the order of labels": (counting, "relabelling", "payments to crew depend on the order", "by letters"),
     "money is written into it": (priced, "money scales", "payments to crew do not scale with money", "Handles(money"),
     "payments stand beside the books": (

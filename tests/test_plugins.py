@@ -323,6 +323,18 @@ def test_the_kit_blames_the_line_of_a_structure_that_comes_from_a_file(plugin: P
         check_structure(found)
 
 
+def test_the_kit_knows_the_words_of_the_same_file(plugin: Path) -> None:
+    words = 'from mechdsl import Function\nFUNCTIONS = (Function("taste", ("x",), "12 * log(1 + x)", "for hours"),)\n'
+    text = GOOD.replace("value 12 * log(1 + x)", "value taste(x)") + words
+    assert "taste(x)" in text
+    plugin.write_text(text, encoding="utf-8")
+    registry = installed([plugin])
+    (found,) = [s for s in registry.structures if s.name == "markup"]
+    check_structure(found, words=registry)
+    with pytest.raises(NonconformingError, match="unknown function 'taste'"):
+        check_structure(found)
+
+
 @pytest.mark.slow
 def test_pip_installs_what_was_begun(tmp_path: Path) -> None:
     assert main(["new", "structure", "markup", "--into", str(tmp_path)]) == 0
@@ -485,3 +497,112 @@ def test_the_kit_of_functions_proves_what_they_claim() -> None:
 )  # fmt: skip
 def test_the_kit_of_functions_finds(function: Function, said: str) -> None:
     assert any(said in fault for fault in faults_of(function))
+
+
+# ------------------------------------------------------------------------------------------ prices, floors, and the kit
+
+ONE_PRICE = '''
+"""Monopsony beside a spot market: one price for all farms, which supply what that price is worth to them.
+
+Source: Robinson (1933), The Economics of Imperfect Competition, chapter 18.
+"""
+
+from mechdsl import Account, Check, Constraint, Derivation, Example, Handles, Step, Structure, theory
+
+
+def parties(market):
+    contract = market.contracts[0]
+    return market.layer(contract.payer), market.layer(contract.provider), market.choices_of(contract.provider)[0]
+
+
+def price(market):
+    return market.choices_of(market.contracts[0].payer)[0].quantity
+
+
+def misfit(market):
+    buyer, seller, output = parties(market)
+    named = [str(c.quantity.name) for c in market.choices_of(buyer.name)]
+    if named[:1] != ["p"]:
+        return f"the first choice of '{buyer.name}' must be the price, choose p >= 0"
+    if len(market.contracts) != 1 or market.types or len(market.choices_of(seller.name)) != 1:
+        return "it is for one contract, and sellers of known costs with one choice"
+    return None
+
+
+def objective(market):
+    buyer, seller, output = parties(market)
+    return buyer.value - buyer.cost - price(market) * theory.total(output.declaration.entry, seller)
+
+
+def derive(market):
+    buyer, seller, output = parties(market)
+    supplied = theory.marginal(seller.cost, output)
+    steps = (
+        Step("supply", supplied, "A seller supplies until its marginal cost is the price.", "Robinson (1933)"),
+        Step("buyer", objective(market), "A higher price is paid for all units.", "Robinson (1933)"),
+    )
+    return Derivation(STRUCTURE.title, steps)
+
+
+def program(market, derivation):
+    buyer, seller, output = parties(market)
+    row = Constraint("supply", seller.letters, theory.marginal(seller.cost, output), "==", price(market))
+    return theory.optimum_of(market, objective(market), more=(row,))
+
+
+def parameters(market, report):
+    return {}
+
+
+def recover(mechanism, report):
+    ended = theory.unsolved(mechanism, report, mechanism.solve(report))
+    if ended is not None:
+        return ended
+    buyer, seller, output = parties(mechanism.market)
+    paid = theory.solved_at(mechanism, report, price(mechanism.market) * output.declaration.entry, seller.letters)
+    account = Account(buyer.name, seller.name, paid, "one price")
+    return theory.effort_outcome(mechanism, report, [account], {}, buyer.name)
+
+
+def checks(mechanism, report, outcome):
+    yield theory.everyone_participates(mechanism, outcome)
+
+
+MILL = """
+market mill "A mill buys from two farms, at no less than a floor, and on the spot market"
+index k in farms = {ann, bob}
+param c[k] in (0, inf) = {ann: 1, bob: 2}
+param m in [0, inf) = FLOOR
+let all = sum(k: x[k])
+layer mill { choose p >= 0  choose z >= 0  value 20 * log(1 + all + z)  cost 4 * z }
+layer farm[k] { choose x[k] >= 0  cost c[k] * x[k]^2 / 2 }
+constraint floor: p >= m
+contract mill -> farm: one_price
+objective mill: maximize profit
+"""
+
+STRUCTURE = Structure(
+    name="one_price", title="Monopsony", source="Robinson (1933)",
+    handles=Handles(("one_price",), ("profit",), refuses=misfit),
+    derive=derive, program=program, parameters=parameters, recover=recover, checks=checks,
+    # without a floor 2 X / 1.5 = 4, the spot price; a floor of 3 makes it buy more: X = 1.5 * 3, none on the market
+    examples=(
+        Example(MILL.replace("FLOOR", "0"), {"allocation.x.ann": 2.0, "allocation.z": 1.0}, "by hand", money=MONEY),
+        Example(MILL.replace("FLOOR", "3"), {"allocation.x.ann": 3.0, "allocation.z": 0.0}, "by hand", money=MONEY),
+    ),
+)
+'''
+
+
+def monopsony(money: tuple[str, ...], path: Path) -> structure.Structure:
+    path.write_text(ONE_PRICE.replace("MONEY", repr(money)), encoding="utf-8")
+    (found,) = [s for s in installed([path]).structures if s.name == "one_price"]
+    return found
+
+
+def test_unknowns_that_are_prices_scale_with_money_where_an_example_says_so(tmp_path: Path) -> None:
+    check_structure(monopsony(("p", "m"), tmp_path / "one_price.py"))
+    with pytest.raises(NonconformingError, match="p changes with the unit of money"):
+        check_structure(monopsony(("m",), tmp_path / "another.py"))
+    with pytest.raises(NonconformingError, match="x changes with the unit of money"):
+        check_structure(monopsony(("p",), tmp_path / "a_third.py"))

@@ -109,8 +109,9 @@ def status(found: Sequence[Findings], model: Model, registry: Registry, *, named
         problems = [unhandled(m, match(m, registry), registry) for m in unmatched]
         print(MechError(problems, model.source).render(), file=sys.stderr)
         return AT_FAULT
-    wanting = [c for f in found for c in f.cells if c.certified < c.rows and c.regime not in _answered(f)]
-    if any(c.certified == 0 for c in wanting):
+    wanting = [c for f in found for c in f.cells if c.certified < c.rows and c.regime not in _told(f, "answers")]
+    failing = [c for f in found for c in f.cells if c.certified < c.rows and c.regime in _told(f, "answers", "failing")]
+    if any(c.certified == 0 and c not in failing for c in wanting):
         _say_why(found, wanting)
         return NOT_SOLVED
     if wanting:
@@ -119,12 +120,15 @@ def status(found: Sequence[Findings], model: Model, registry: Registry, *, named
     return ANSWERED
 
 
-def _answered(found: Findings) -> set[str]:
-    """Regimes in which all that is not certified is an answer: there is no market, no equilibrium."""
+def _told(found: Findings, *counts: str) -> set[str]:
+    """Regimes in which these counts are all that is not certified: `answers`, that there is no equilibrium, say; and
+    `failing`, solved with a certificate that fails.
+    """
     wanting: dict[str, int] = {}
     for cell in found.cells:
         wanting[cell.regime] = wanting.get(cell.regime, 0) + cell.rows - cell.certified
-    return {name for name, count in wanting.items() if count <= found.words[name].get("answers", 0)}
+    words = found.words
+    return {name for name, count in wanting.items() if count <= sum(words[name].get(n, 0) for n in counts)}
 
 
 def _say_why(found: Sequence[Findings], wanting: Sequence[object]) -> None:

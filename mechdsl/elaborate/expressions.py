@@ -140,7 +140,8 @@ class Resolver:
 
     def _real(self, value: sp.Basic, node: tree.Node) -> bool:
         """Whether a formula holds no imaginary number, reporting it if it does; sympy compares real ones alone."""
-        if not value.has(sp.I):
+        roots = (p for p in value.atoms(sp.Pow) if p.base.is_Number and p.base.is_negative)
+        if not value.has(sp.I) and all(p.exp.is_integer is not False for p in roots):
             return True
         hint = "Logarithms and roots are of numbers that are not negative."
         self._error("M033", "this expression is not a real number", node, hint)

@@ -342,19 +342,19 @@ class RegimeBuilder:
     def _constraints(self) -> tuple[Constraint, ...]:
         found: list[Constraint] = []
         lines: dict[str, int] = {}
-        for statement in self.names.statements:
-            if not isinstance(statement, tree.ConstraintStatement):
-                continue
+        stated = [s for s in self.names.statements if isinstance(s, tree.ConstraintStatement)]
+        if len(stated) > MAX_CONSTRAINTS:
+            message = f"there are more than {MAX_CONSTRAINTS} constraints"
+            place = stated[MAX_CONSTRAINTS].target
+            self.names.error("M090", message, place, "Index them: `constraint NAME[k]: ...`.")
+            return ()
+        for statement in stated:
             name = statement.target.name
             if name in lines:
                 message = f"'{name}' is already a constraint, in line {lines[name]}"
                 hint = "Give the second a name of its own: `constraint NAME[k]: ...`."
                 self.names.error("M011", message, statement.target, hint)
             lines.setdefault(name, statement.span.line)
-            if len(lines) > MAX_CONSTRAINTS:
-                message = f"there are more than {MAX_CONSTRAINTS} constraints"
-                self.names.error("M090", message, statement.target, "Index them: `constraint NAME[k]: ...`.")
-                break
             letters = self.names.letters(statement.target.letters)
             if letters is None:
                 continue

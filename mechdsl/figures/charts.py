@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import string
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from mechdsl.population.study import Plot
 
 __all__ = ["bar", "box", "heatmap", "line", "trace"]
 
+_LABEL = 44  # letters a line along the value axis
 _CI = 1.959964  # standard errors to the ends of a 95% interval
 
 
@@ -57,7 +59,8 @@ def _has(cell: Cell, plot: Plot) -> bool:
 
 def _shared_label(words: Labels, measures: Sequence[str]) -> str:
     """What the value axis says: the measure, or what several have in common."""
-    return words.measure(measures[0]) if len(measures) == 1 else words.shared(measures)
+    label = words.measure(measures[0]) if len(measures) == 1 else words.shared(measures)
+    return label if _length(label) <= _LABEL else textwrap.fill(label, _LABEL, break_long_words=False)
 
 
 def _wide(found: Findings) -> list[int]:
@@ -87,7 +90,7 @@ def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list
         keys = {(g, 0): (regimes[0], here, m) for g, m in enumerate(plot.measures)}
     else:
         groups = [words.regime(r, max(10, 60 // max(1, len(regimes)))) for r in regimes]
-        names = [words.measure(m) for m in plot.measures]
+        names = [words.letter(m) if words.shared(plot.measures) else words.measure(m) for m in plot.measures]
         here = next(iter(found.cells)).values
         keys = {(g, s): (r, here, m) for g, r in enumerate(regimes) for s, m in enumerate(plot.measures)}
     table = {(c.regime, c.values): c for c in found.cells}
@@ -184,10 +187,12 @@ def bar(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
         colour = COLOURS[s % len(COLOURS)]
         bars = ax.bar(places, [f.mean for f in mine.values()], width * 0.92, color=colour, zorder=2)
         handles.append(bars)
-        spread = [0.0 if np.isnan(f.error) else _CI * f.error for f in mine.values()]
+        # What is the same in every row has an error of rounding alone, and no bar of it.
+        spread = [_CI * f.error if f.error > 1e-12 * abs(f.mean) else 0.0 for f in mine.values()]
         if any(spread):
             errors = True
-            ax.errorbar(places, [f.mean for f in mine.values()], spread, fmt="none", ecolor=INK, elinewidth=1.1,
+            drawn = [(x, f.mean, e) for x, f, e in zip(places, mine.values(), spread, strict=True) if e]
+            ax.errorbar(*zip(*drawn, strict=True), fmt="none", ecolor=INK, elinewidth=1.1,
                         capsize=3, capthick=1.1, zorder=3)  # fmt: skip
     ax.axhline(0, color=INK, linewidth=0.8, zorder=4)
     ax.spines["bottom"].set_visible(False)

@@ -43,7 +43,7 @@ class Labels:
     payer: str = ""
 
     def regime(self, name: str, width: int = 24) -> str:
-        return textwrap.fill(self.regimes.get(name, name), width)
+        return textwrap.fill(self.regimes.get(name, name), width, break_long_words=False)
 
     def address(self, address: str) -> str:
         """`d.video` as an axis says it."""

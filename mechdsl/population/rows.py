@@ -30,7 +30,7 @@ from mechdsl.structure import Report
 
 __all__ = ["ADDED", "Rows", "binding_rows", "computed", "from_bytes", "to_bytes", "types_drawn"]
 
-ADDED = ("fallbacks", "answers")  # words that are counts
+ADDED = ("fallbacks", "answers", "failing")  # words that are counts
 BINDING = 1e-7  # slack, relative to the terms of its row, up to which a demand binds
 
 
@@ -41,7 +41,8 @@ class Rows:
     Args:
         columns: name -> (rows,) numbers; `point`, `regime` (its place in the task's regimes) and `draw` say whose.
         words: regime -> what cannot be a number: `structure`, `message` of what was not solved, `notes`; and counts:
-            `fallbacks`, solved one at a time, and `answers`, of rows whose answer is that there is no market, say.
+            `fallbacks`, solved one at a time, `answers`, of rows whose answer is that there is no market, say, and
+            `failing`, solved, but with a certificate that fails.
     """
 
     columns: Mapping[str, Array]
@@ -163,16 +164,17 @@ def _sampled(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, A
     from mechdsl.theory.sampling import sampled_one_by_one
 
     structure = mechanism.structure
+    counts: dict[str, int] = {}
     if not reports:
         outcome = structure.recover(mechanism, {})
         sample, message = _only(mechanism, outcome)
-        answers = int(outcome.status in (Status.NO_MARKET, Status.NO_EQUILIBRIUM))
+        counts["answers"] = int(outcome.status in (Status.NO_MARKET, Status.NO_EQUILIBRIUM))
+        counts["failing"] = int(outcome.status.found and not sample.certified.all())
     else:
-        answers = 0
         sample = structure.sample(mechanism, reports) if structure.sample else sampled_one_by_one(mechanism, reports)
         message = "" if sample.certified.all() else _reason(mechanism, reports, sample)
     said: dict[str, Any] = {"structure": sample.structure, "fallbacks": sample.fallbacks, "notes": list(sample.notes)}
-    return sample, said | ({"answers": answers} if answers else {}) | ({"message": message} if message else {})
+    return sample, said | {n: c for n, c in counts.items() if c} | ({"message": message} if message else {})
 
 
 def _decided(mechanism: Mechanism, reports: Report) -> tuple[Sample, dict[str, Any]] | None:
@@ -205,7 +207,9 @@ def _only(mechanism: Mechanism, outcome: Outcome) -> tuple[Sample, str]:
     from mechdsl.certify import certify
 
     good = outcome.status is Status.OPTIMAL
-    passed = good and certify(mechanism, {}, outcome).passed
+    failed = [c.name for c in certify(mechanism, {}, outcome).checks if not c.passed] if good else []
+    passed = good and not failed
+    message = f"Solved, but the certificate fails: {', '.join(failed)}." if failed else outcome.message
 
     def row(tables: Mapping[str, Array]) -> dict[str, Array]:
         return {name: np.asarray(table, dtype=np.float64)[None] for name, table in tables.items()}
@@ -218,7 +222,7 @@ def _only(mechanism: Mechanism, outcome: Outcome) -> tuple[Sample, str]:
         figure(outcome.revenue), figure(outcome.welfare), figure(outcome.profit),
         np.array([np.nan]), np.array([passed]), notes=outcome.notes,
     )  # fmt: skip
-    return sample, "" if passed else outcome.message
+    return sample, "" if passed else message
 
 
 def _decisions(market: Market, sample: Sample) -> dict[Quantity, Array]:

@@ -216,21 +216,21 @@ def books_balance(mechanism: Mechanism, report: Report, outcome: Outcome, exampl
 
 def money_scales(mechanism: Mechanism, report: Report, outcome: Outcome, example: Example) -> Iterator[Found]:
     """Seven times every cost, value and outside option: the same allocation, seven times every payment."""
-    del example
     factor = sp.Integer(7)
     money = mechanism.structure.handles.money
+    named = {*example.money, *(name for names in money.values() for name in names)}
     market = replace(
         mechanism.market,
         layers=tuple(_scaled(y, factor) for y in mechanism.market.layers),
         contracts=tuple(_paid(c, factor, money.get(c.kind, ())) for c in mechanism.market.contracts),
+        data={q: 7 * table if str(q.name) in example.money else table for q, table in mechanism.market.data.items()},
     )
     other = mechanism.structure.recover(pipeline.mechanism(market, mechanism.structure), report)
     if not other.status.found:
         yield f"with money scaled it ends {other.status}: {other.message}"
         return
-    prices = {name for names in money.values() for name in names}
     for name, x in outcome.allocation.items():
-        wanted = (7 if name in prices else 1) * np.asarray(x)
+        wanted = (7 if name in named else 1) * np.asarray(x)
         if not np.allclose(other.allocation[name], wanted, rtol=TOLERANCE, atol=TOLERANCE):
             yield f"{name} changes with the unit of money"
     for name, p in outcome.payments.items():
@@ -332,7 +332,8 @@ CHECKS: tuple[tuple[str, str, str, _Check], ...] = (
         "money scales",
         "seven times every cost, value and outside option: the same allocation, seven times every payment",
         "An amount of money is written into the structure: take it from the contract's arguments, and name those that "
-        "are money in Handles(money=...), and choices that are prices too.",
+        "are money in Handles(money=...); params and choices of the market that are (prices, a budget) in "
+        "Example(money=...).",
         money_scales,
     ),
     (

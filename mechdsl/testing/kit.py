@@ -63,23 +63,25 @@ class NonconformingError(AssertionError):
     """A structure failed the kit; the message lists every failure."""
 
 
-def check_structure(structure: Structure, seconds: float = SECONDS) -> None:
+def check_structure(structure: Structure, seconds: float = SECONDS, *, words: Registry | None = None) -> None:
     """Run the whole kit.
 
     Args:
         structure: to be checked.
         seconds: how long any one of its functions may take on an example.
+        words: where the functions and distributions are found that its examples use: `installed([Path("mine.py")])`;
+            None: the installed ones.
 
     Raises:
         NonconformingError: with every failure, in words.
     """
-    found = list(failures(structure, seconds))
+    found = list(failures(structure, seconds, words=words))
     if found:
         name = getattr(structure, "name", "?")
         raise NonconformingError("\n\n".join([f"structure '{name}' does not conform:", *map(str, found)]))
 
 
-def failures(structure: Structure, seconds: float = SECONDS) -> Iterator[Failure]:
+def failures(structure: Structure, seconds: float = SECONDS, *, words: Registry | None = None) -> Iterator[Failure]:
     """Every failure of the kit; none for a conforming structure."""
     reason = verify(structure)
     if reason is not None:
@@ -96,7 +98,7 @@ def failures(structure: Structure, seconds: float = SECONDS) -> Iterator[Failure
         )
     for example in structure.examples:
         try:
-            yield from _Trial(structure, example, seconds).failures()
+            yield from _Trial(structure, example, seconds, words or Registry((structure,))).failures()
         except _StopError as stop:
             yield stop.failure
 
@@ -116,6 +118,7 @@ class _Trial:
     structure: Structure
     example: Example
     seconds: float
+    words: Registry
     name: str = "example"
 
     def failures(self) -> Iterator[Failure]:
@@ -132,7 +135,9 @@ class _Trial:
             found = self._call(name, partial(_list, check, mechanism, report, outcome, self.example))
             yield from (Failure(self.name, name, *_said(one, checked, remedy)) for one in found)
         yield from self._again(market, report, outcome)
-        turned = self._call("relabelling", lambda: list(relabelled(self.structure, file, self.example, outcome)))
+        turned = self._call(
+            "relabelling", lambda: list(relabelled(self.structure, file, self._markets, self.example, outcome))
+        )
         remedy = "Refer to entries by letters, never by their place: no `[0]`, no order of labels, in any function."
         checked = "the same market with its labels in the opposite order has the same answer"
         yield from (Failure(self.name, "relabelling", message, checked, remedy) for message in turned)
@@ -143,7 +148,7 @@ class _Trial:
         checked = "the example's text is a market"
         try:
             file = syntax.parse(self.example.text, "example")
-            markets = elaborate(file, Source("example", self.example.text)).markets
+            markets = self._markets(file)
         except MechError as error:
             self._stop("reading", str(error), checked, "Correct the text: save it as a file and run `mechdsl check`.")
         if self.example.regime not in markets:
@@ -151,6 +156,10 @@ class _Trial:
             self._stop("reading", f"it has no regime '{self.example.regime}', only {known}", checked,
                        "Name one in Example(..., regime=...).")  # fmt: skip
         return file, markets[self.example.regime]
+
+    def _markets(self, file: tree.File) -> Mapping[str, Market]:
+        families, functions = self.words.distributions.families, self.words.functions
+        return elaborate(file, Source("example", self.example.text), families=families, functions=functions).markets
 
     def _matched(self, market: Market) -> None:
         chosen = self._call("matching", lambda: match(market, Registry((self.structure,))))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from mechdsl import pipeline
 from mechdsl import syntax_tree as tree
-from mechdsl.elaborate import elaborate
-from mechdsl.errors import MechError, Source
+from mechdsl.errors import MechError
 from mechdsl.evaluate import Array
-from mechdsl.formula import IndexSet
+from mechdsl.market import Market
 from mechdsl.outcome import Outcome
 from mechdsl.structure import Example, Structure
 
@@ -21,18 +20,25 @@ __all__ = ["relabelled"]
 TOLERANCE = 1e-6
 
 
-def relabelled(structure: Structure, file: tree.File, example: Example, outcome: Outcome) -> Iterator[str]:
+def relabelled(
+    structure: Structure,
+    file: tree.File,
+    markets: Callable[[tree.File], Mapping[str, Market]],
+    example: Example,
+    outcome: Outcome,
+) -> Iterator[str]:
     """Labels in the opposite order change nothing but the order."""
     turned = replace(file, statements=_turned(file.statements))
     try:
-        market = elaborate(turned, Source("example, relabelled", example.text)).markets[example.regime]
+        market = markets(turned)[example.regime]
     except MechError as error:
         yield str(error)
         return
-    if market.sets == () or all(s.labels == t.labels for s, t in zip(market.sets, _sets(file, example), strict=True)):
+    sets = markets(file)[example.regime].sets
+    if market.sets == () or all(s.labels == t.labels for s, t in zip(market.sets, sets, strict=True)):
         return
     other = structure.recover(pipeline.mechanism(market, structure), pipeline.stated_report(market))
-    flip = {s.name for s, t in zip(market.sets, _sets(file, example), strict=True) if s.labels != t.labels}
+    flip = {s.name for s, t in zip(market.sets, sets, strict=True) if s.labels != t.labels}
     for choice in market.choices:
         name = str(choice.quantity.name)
         back = _flipped(np.asarray(other.allocation[name]), tuple(s.name in flip for s in choice.quantity.sets))
@@ -52,10 +58,6 @@ def relabelled(structure: Structure, file: tree.File, example: Example, outcome:
         and not np.isclose(outcome.revenue, other.revenue, rtol=TOLERANCE, atol=TOLERANCE)
     ):
         yield "revenue depends on the order of the labels"
-
-
-def _sets(file: tree.File, example: Example) -> tuple[IndexSet, ...]:
-    return elaborate(file, Source("example", example.text)).markets[example.regime].sets
 
 
 def _flipped(table: Array, axes: tuple[bool, ...]) -> Array:

@@ -253,7 +253,7 @@ def _power_mean(node: sp.Pow, ranges: Ranges, otherwise: Shape) -> Shape:
         return otherwise
     exponent = exponents.pop()
     slack = _ROUNDING if ranges.data is not None else 0.0
-    s, t, degree = ranges.of(exponent), ranges.of(node.exp), ranges.of(sp.simplify(exponent * node.exp))
+    s, t, degree = ranges.of(exponent), ranges.of(node.exp), ranges.of(exponent * node.exp)
     same_sign = (s.lower >= 0 and t.lower >= 0) or (s.upper <= 0 and t.upper <= 0)
     if not same_sign:
         return otherwise
