@@ -70,7 +70,7 @@ def main() -> int:
     status = build_main([*given, "-E", "-d", str(BUILD / "read"), str(BUILD / "source"), str(BUILD / "html")])
     if status == 0:
         print(f"the documentation is in {BUILD / 'html' / 'index.html'}")
-    return status
+    return int(status)
 
 
 if __name__ == "__main__":
