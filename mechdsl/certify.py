@@ -212,9 +212,13 @@ def _one_sided(
 
 
 def _marginal(slope: sp.Expr, values: Mapping[Quantity, Array], letters: tuple[Letter, ...]) -> tuple[Array, Array]:
-    """A derivative's value and the sum of the magnitudes of its terms."""
-    terms = [np.asarray(evaluate(term, values, letters)) for term in sp.Add.make_args(slope)]
-    return np.asarray(sum(terms)), np.asarray(sum(np.abs(term) for term in terms))
+    """A derivative's value and the sum of the magnitudes of its terms, those that sums stand for among them."""
+    terms = sp.Add.make_args(slope)
+    sizes = [
+        term.xreplace({s: IndexSum(sp.Abs(s.body), s.letters, s.where) for s in term.atoms(IndexSum)}) for term in terms
+    ]
+    value = sum(np.asarray(evaluate(term, values, letters)) for term in terms)
+    return np.asarray(value), np.asarray(sum(np.abs(evaluate(size, values, letters)) for size in sizes))
 
 
 def _complementarity(

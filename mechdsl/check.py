@@ -8,7 +8,7 @@ read. What is found once for many regimes is said once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from mechdsl.market import Market, Model
 from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.population.study import experiment_study
 from mechdsl.population.task import Task
-from mechdsl.program import Constraint
+from mechdsl.program import Constraint, Program, optima
 from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
 from mechdsl.theory.change_of_variables import curvatures_in_either, is_convex_in_costs
@@ -60,6 +60,7 @@ class RegimeDiagnosis:
     essential: Essential | None = None
     substitution: Substitution | None = None
     loose: tuple[Loose, ...] = ()
+    decided: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +91,8 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
         regimes: which; none named: all.
         deep: solve each regime of direct procurement some hundred times, for complements and ties.
     """
-    found = [*model.warnings, *_unused(model.file), *_stuck(model)]
+    found = [*model.warnings, *_stuck(model)]
+    decided: set[str] = set()
     looked: list[RegimeDiagnosis] = []
     types: dict[tuple[str, Distribution], TypeDiagnosis] = {}
     for name in regimes or tuple(model.markets):
@@ -100,12 +102,14 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
             one = _deep(one)
             diagnostics += _deep_findings(one)
         looked.append(one)
+        decided |= one.decided
         found += diagnostics
         kinds = list(_types(market))
         for kind in kinds:
             types.setdefault((kind.name, kind.distribution), kind)
         found += _type_findings(market, kinds)
         found += _scales(market)
+    found += _unused(model.file, decided)
     ordered = sorted(dict.fromkeys(found), key=lambda d: (d.span.start if d.span else -1, d.code))
     return Diagnosis(model, tuple(looked), tuple(types.values()), tuple(ordered))
 
@@ -128,8 +132,16 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
     program = matched.structure.program(market, derivation)
     needed = essential(market) if _is_direct(market) else None
     convex = True if _is_direct(market) and is_convex_in_costs(market) else program.convex
-    diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed)
+    diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed, decided=_decided(program))
     return diagnosis, [*found, *_failing_steps(market, derivation, convex is True)]
+
+
+def _decided(program: Program) -> frozenset[str]:
+    """The decisions that a programme's formulas speak of."""
+    sides = [formula for stage in optima(program) for formula in (
+        stage.objective, *(side for c in stage.constraints for side in (c.left, c.right))
+    )]  # fmt: skip
+    return frozenset(str(q.name) for formula in sides for q in quantities(formula, "decision"))
 
 
 def _is_direct(market: Market) -> bool:
@@ -322,9 +334,9 @@ def _stuck(model: Model) -> Iterator[Diagnostic]:
         yield Diagnostic("M107", message, experiment.name.span, hint, "warning")
 
 
-def _unused(file: tree.File) -> Iterator[Diagnostic]:
-    """Names that are declared and then used nowhere in the file."""
-    used = {name for statement in _statements(file) for name in _used(statement)}
+def _unused(file: tree.File, decided: Set[str]) -> Iterator[Diagnostic]:
+    """Names that are declared and then used nowhere: not in the file, and not in what a structure makes of it."""
+    used = decided | {name for statement in _statements(file) for name in _used(statement)}
     for statement in _statements(file):
         inner: Iterable[tree.Node] = statement.items if isinstance(statement, tree.LayerStatement) else ()
         for one in (statement, *inner):

@@ -70,6 +70,10 @@ class Constraint:
     doc: str = ""
     span: Span | None = field(default=None, compare=False)
 
+    def __post_init__(self) -> None:
+        for side in ("left", "right"):  # a plain number is a formula, too; text is none
+            object.__setattr__(self, side, sp.Add(getattr(self, side)))
+
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(len(letter.index_set) for letter in self.letters)

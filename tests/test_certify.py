@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markets import DOMAINS, K
 
+from mechdsl import certify as certifying
 from mechdsl import pipeline
 from mechdsl.certify import certify
+from mechdsl.formula import IndexSum, Quantity
 from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.structure import Report, installed
@@ -103,3 +106,12 @@ def test_multipliers_of_the_wrong_size_fail(solved: tuple[Mechanism, Report, Out
     )
     other.remember(report, wrong)
     assert "first-order conditions" in failed(certify(other, report, outcome))
+
+
+def test_prices_that_cancel_are_no_error() -> None:
+    # One price for two sellers: what either row asks for it cancels. The sum is 0; what it is relative to is not.
+    price = Quantity("price", (DOMAINS,), "open")
+    slope = IndexSum(price[K], (K,))
+    value, size = certifying._marginal(slope, {price: np.array([1.0, -1.0])}, ())
+    assert float(value) == 0.0
+    assert float(size) == 2.0
