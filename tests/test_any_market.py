@@ -260,3 +260,21 @@ def test_an_optimum_at_a_kink_that_is_level_on_one_side() -> None:
     found = outcome(text)
     assert found.allocation["x"] == pytest.approx(0.5, rel=1e-9)
     assert found.payments["seller"] == pytest.approx(0.6, rel=1e-9)
+
+
+@pytest.mark.parametrize("demand", [6.0, 5.9999, 5.995])
+def test_a_cap_that_just_meets_a_demand(demand: float) -> None:
+    # No decision lies inside: what is asked of text is all, or nearly all, that may be made of it.
+    text = f"""
+market full "Cap equals demand"
+index k in media = {{text, photo}}
+param d[k] in [0, inf) = {{text: {demand}, photo: 3}}
+layer wire
+layer writer[k] {{ type c[k] ~ uniform(0.5, 2)  choose x[k] in [0, 6]  cost c[k] * x[k]^1.3 }}
+demand[k]: x[k] >= d[k]
+contract wire -> writer: direct
+objective wire: maximize revenue
+"""
+    found = outcome(text)
+    assert found.allocation["x"] == pytest.approx([demand, 3], rel=1e-9)
+    assert found.payments["writer"] == pytest.approx(2 * np.array([demand, 3]) ** 1.3, rel=1e-9)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -476,6 +477,7 @@ def test_an_interrupted_process_ends_with_130(tmp_path: Path) -> None:
     ) as running:
         assert running.stderr is not None
         assert running.stderr.readline() == "ready\n"
+        time.sleep(0.3)  # until it sleeps
         running.send_signal(signal.SIGINT)
         assert running.stderr.read() == "interrupted\n"
         assert running.wait() == 130

@@ -261,12 +261,24 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
         x = completed(form, numbers, np.where(monotone.own, np.minimum(numbers.upper, np.exp(_LARGEST)), 0.0))
         body = Point(form, numbers, x).rows()[1:]
         short = needy[~((body * form.relation)[needy] >= -1e-12 * needs[needy])]
+    if not np.all(ratio > 0):  # at bounds: nothing is worth more than all of what may serve it
+        full = _all_there_is(monotone, numbers)
+        column_log = np.minimum(column_log, full)
+        for row in needy:
+            row_log[row] = min(row_log[row], float(np.max(full[_serves(monotone, np.array([row]))], initial=-np.inf)))
     row_cost, column_cost = np.exp(row_log), np.exp(column_log)
     floor = None
     if np.any(row_log[needy] <= 1.0 - _LARGEST):
         least = needy[row_log[needy] <= 1.0 - _LARGEST]
         floor = np.where(monotone.own & _serves(monotone, least), given(1.0 - _LARGEST), 0.0)
     return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short, floor)
+
+
+def _all_there_is(monotone: Monotone, numbers: Numbers) -> Array:
+    """(columns,) the logarithm of what an output costs at its upper bound."""
+    bounded = np.isfinite(numbers.upper) & (numbers.upper > 0) & monotone.own
+    cost = monotone.costs.volume(numbers, np.where(bounded, numbers.upper, 1.0))
+    return np.where(bounded & (cost > 0), np.log(np.where(cost > 0, cost, 1.0)), np.inf)
 
 
 def spending(monotone: Monotone, numbers: Numbers, sizes: Natural, share: float) -> Array:

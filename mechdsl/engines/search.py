@@ -48,6 +48,7 @@ CERTIFIED = 1e-9  # residuals at which a point is taken without looking further
 SOUND = 1e-6  # residuals up to which a point is called optimal
 FEW = 10  # columns up to which refining the natural point is tried first: it costs less than Ipopt's start alone
 WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
+BELIEVABLE = 1e-3  # of all costs, what may be paid for constraints that do not bind
 BESIDE = 1e-3  # of a bound, up to which a decision may belong at it
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
 FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
@@ -339,6 +340,9 @@ class Search:
         """A candidate with its residuals. Without `bounds`, bounds hold exactly and get what reduced costs are left."""
         form, numbers = self.form, self.numbers
         verdict, reduced = self.verdict(guess, bounds) if form.smooth else self.verdict_as_lowered(guess, bounds)
+        spent = max(abs(verdict.objective), float(np.sum(self.machine.costs.volume(self.stated, guess.x))))
+        if (loose := abs(verdict.slack_worth)) > BELIEVABLE * spent:  # prices that dwarf all costs hide any error
+            verdict = replace(verdict, complementarity=max(verdict.complementarity, loose / max(spent, TINY)))
         gap = None
         if self.convex and form.smooth and verdict.feasibility < SOUND:
             box = reach(self.machine.costs, numbers, guess.x, self.monotone)
