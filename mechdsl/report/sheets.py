@@ -239,17 +239,25 @@ def bottom_line(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def side_by_side(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
-    """The regimes' revenue, welfare, profit and payments together: titles, and the cells of every regime."""
+    """The regimes' revenue, welfare, profit and payments together: titles, and the cells of every regime.
+
+    Payments are those of who pays first: what a broker passes on is not paid twice.
+    """
     outcomes = [r.outcome for r in runs]
     numbers = {
         "revenue": [o.revenue if o else None for o in outcomes],
         "welfare": [o.welfare if o else None for o in outcomes],
         "profit": [o.profit if o else None for o in outcomes],
-        "payments": [_sum(o.payments.values()) if o and o.payments else None for o in outcomes],
+        "payments": [_paid(o) if o and o.payments else None for o in outcomes],
     }
     kept = {name: column for name, column in numbers.items() if any(v is not None for v in column)}
     shown = [aligned([np.nan if v is None else v for v in column]) for column in kept.values()]
     return list(kept), [[column[j] for column in shown] for j in range(len(runs))]
+
+
+def _paid(outcome: Outcome) -> float:
+    receivers = {account.receiver for account in outcome.accounts}
+    return _sum(account.amounts for account in outcome.accounts if account.payer not in receivers)
 
 
 def _sum(tables: Iterable[Any]) -> float:
