@@ -340,9 +340,8 @@ class Search:
         """A candidate with its residuals. Without `bounds`, bounds hold exactly and get what reduced costs are left."""
         form, numbers = self.form, self.numbers
         verdict, reduced = self.verdict(guess, bounds) if form.smooth else self.verdict_as_lowered(guess, bounds)
-        spent = max(abs(verdict.objective), float(np.sum(self.machine.costs.volume(self.stated, guess.x))))
-        if (loose := abs(verdict.slack_worth)) > BELIEVABLE * spent:  # prices that dwarf all costs hide any error
-            verdict = replace(verdict, complementarity=max(verdict.complementarity, loose / max(spent, TINY)))
+        if self.machine.costs.separable:
+            verdict = self.believed(verdict, guess.x)
         gap = None
         if self.convex and form.smooth and verdict.feasibility < SOUND:
             box = reach(self.machine.costs, numbers, guess.x, self.monotone)
@@ -356,6 +355,17 @@ class Search:
                     (box[0][own], box[1][own]),
                 )
         return Candidate(guess, verdict, bounds or self.left_over(guess.x, reduced), gap, ended, method)
+
+    def believed(self, verdict: Verdict, x: Array) -> Verdict:
+        """The verdict; where constraints that do not bind are paid more than all costs, that is what it says.
+
+        Prices that dwarf all costs would hide any error that is relative to them.
+        """
+        spent = max(abs(verdict.objective), float(np.sum(self.machine.costs.volume(self.stated, x))))
+        loose = abs(verdict.slack_worth)
+        if not loose > BELIEVABLE * spent:
+            return verdict
+        return replace(verdict, complementarity=max(verdict.complementarity, loose / max(spent, TINY)))
 
     def left_over(self, x: Array, reduced: Array) -> tuple[Array, Array]:
         """The multipliers of bounds that hold exactly."""
