@@ -1,7 +1,10 @@
-"""The option `--update-golden`: accept the messages that the golden cases now get, instead of comparing them."""
+"""The option `--update-golden`: accept the messages that the golden cases now get, instead of comparing them; and
+Ctrl-C as a person has it, in every test.
+"""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,3 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+def pytest_runtest_setup() -> None:
+    """Ctrl-C is heard, whoever started the tests, and whatever a notebook's kernel has left behind."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
