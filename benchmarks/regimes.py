@@ -11,42 +11,19 @@ import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import mechdsl
 
 GOAL = 120.0  # seconds for twenty
 
-MARKET = """
-market appendix_e "Appendix E: drawn structures"
-index k, i in domains = {first, second}
-param d[k] in [0, inf) ~ uniform(2, 5)
-param rho[k] in [1, inf) ~ uniform(1, 1.5)
-param mu[i, k] in [0, inf) ~ uniform(0, 0.5)
-param gamma[i, k] in [0, 1] ~ uniform(0.8, 0.9)
-layer platform
-layer creator[k] { type c[k] ~ {first: normal(0, 1) on [0, 10], second: uniform(0, 1)}
-                   choose x[k] >= 0  cost c[k] * x[k]^rho[k] }
-demand[k]: x[k] + sum(i: mu[i, k] * x[i]^gamma[i, k]) >= d[k]
-regime M1 { contract platform -> creator: direct  objective platform: maximize revenue }
-regime M2 { contract platform -> creator: direct  objective platform: maximize welfare }
-regime M3 { layer union { represents creator }  contract platform -> union: direct
-            objective platform: maximize revenue }
-regime M4 { layer union { represents creator }  contract platform -> union: direct
-            objective platform: maximize welfare }
-regime M5 { layer broker  contract platform -> broker: presigned  contract broker -> creator: direct
-            objective platform: maximize revenue }
-regime M6 { layer broker  contract platform -> broker: presigned  contract broker -> creator: direct
-            objective platform: maximize welfare }
-claim table_1: revenue(M1) >= revenue(M2) >= revenue(M4), revenue(M4) == revenue(M5) >= revenue(M6),
-               welfare(M2) == welfare(M4) >= welfare(M6) >= welfare(M5), welfare(M4) >= welfare(M1)
-claim inside: revenue(M1) > revenue(M3) > revenue(M5)
-"""
+MARKET = Path(__file__).with_name("appendix_e.mech")
 
 
 def compared(seed: int) -> tuple[int, float, dict[str, object], dict[str, object]]:
     """The seed, processor seconds, verdicts, and the range that M3's revenue is in."""
     began = time.process_time()
-    found = mechdsl.parse(MARKET, seed=seed).compare()
+    found = mechdsl.load(MARKET, seed=seed).compare()
     verdicts = {name: claim["holds"] for name, claim in found.claims.items()}
     return seed, time.process_time() - began, verdicts, dict(found["M3"]["revenue"])
 

@@ -57,8 +57,8 @@ def written(
 ) -> Optimum:
     """A programme in scalar decisions."""
     variables = tuple(Variable(q, (), number(low), number(high)) for q, (low, high) in bounds.items())
-    constraints = tuple(Constraint(n, (), sp.sympify(a), r, sp.sympify(b)) for n, (a, r, b) in rows.items())
-    return Optimum(sense, sp.sympify(objective), variables, constraints, {}, parameters, convex)
+    constraints = tuple(Constraint(n, (), a, r, b) for n, (a, r, b) in rows.items())
+    return Optimum(sense, sp.Add(objective), variables, constraints, {}, parameters, convex)
 
 
 def decision(name: str, nonnegative: bool = True) -> Quantity:

@@ -226,36 +226,12 @@ def test_bounds_decide_where_they_do_not_overlap() -> None:
     assert related("", between, ">=", Pair(low * 1.5, low * 1.5), NOTHING, 1e-6).holds is None
 
 
-APPENDIX_E = """
-market appendix_e "Appendix E: drawn structures"
-index k, i in domains = {first, second}
-param d[k] in [0, inf) ~ uniform(2, 5)
-param rho[k] in [1, inf) ~ uniform(1, 1.5)
-param mu[i, k] in [0, inf) ~ uniform(0, 0.5)
-param gamma[i, k] in [0, 1] ~ uniform(0.8, 0.9)
-layer platform
-layer creator[k] { type c[k] ~ {first: normal(0, 1) on [0, 10], second: uniform(0, 1)}
-                   choose x[k] >= 0  cost c[k] * x[k]^rho[k] }
-demand[k]: x[k] + sum(i: mu[i, k] * x[i]^gamma[i, k]) >= d[k]
-regime M1 { contract platform -> creator: direct  objective platform: maximize revenue }
-regime M2 { contract platform -> creator: direct  objective platform: maximize welfare }
-regime M3 { layer union { represents creator }  contract platform -> union: direct
-            objective platform: maximize revenue }
-regime M4 { layer union { represents creator }  contract platform -> union: direct
-            objective platform: maximize welfare }
-regime M5 { layer broker  contract platform -> broker: presigned  contract broker -> creator: direct
-            objective platform: maximize revenue }
-regime M6 { layer broker  contract platform -> broker: presigned  contract broker -> creator: direct
-            objective platform: maximize welfare }
-claim table_1: revenue(M1) >= revenue(M2) >= revenue(M4), revenue(M4) == revenue(M5) >= revenue(M6),
-               welfare(M2) == welfare(M4) >= welfare(M6) >= welfare(M5), welfare(M4) >= welfare(M1)
-claim inside: revenue(M1) > revenue(M3) > revenue(M5)
-"""
+APPENDIX_E = Path(__file__).parent.parent / "benchmarks" / "appendix_e.mech"
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
 def test_appendix_e_has_the_ranking_of_table_1(seed: int) -> None:
-    found = mechdsl.parse(APPENDIX_E, seed=seed).compare()
+    found = mechdsl.load(APPENDIX_E, seed=seed).compare()
     assert {name: claim["holds"] for name, claim in found.claims.items()} == {"table_1": True, "inside": True}
 
 
