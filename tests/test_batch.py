@@ -176,7 +176,7 @@ def test_many_are_solved_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {quantity: np.random.default_rng(2).uniform(0.1, 1, (9, *quantity.shape))}
     alone = batch.solve(given)
     monkeypatch.setattr("mechdsl.engines.batch.MANY", 3)
-    monkeypatch.setattr("mechdsl.engines.batch._cores", lambda: 2)
+    monkeypatch.setattr("mechdsl.engines.batch.processors", lambda: 2)
     monkeypatch.setattr("threading.active_count", lambda: 1)
     monkeypatch.setattr(batch, "engine", SimpleNamespace(program=batch.program))  # nothing is solved here
     apart = batch.solve(given)

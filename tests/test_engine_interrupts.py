@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,28 +113,3 @@ def test_python_is_interrupted_as_always(tmp_path: Path, monkeypatch: pytest.Mon
     interrupted_in(3, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         mechdsl.load(file).solve()
-
-
-WORKERS = """
-import os, sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from mechdsl.engines.lifetime import end_with_parent
-
-def work(_):
-    print(os.getpid(), flush=True)
-    time.sleep(60)
-
-with ProcessPoolExecutor(2, get_context("fork"), initializer=end_with_parent) as pool:
-    list(pool.map(work, range(2)))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
-def test_workers_end_with_a_process_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", WORKERS], stdout=subprocess.PIPE, text=True) as started:
-        assert started.stdout is not None
-        assert [started.stdout.readline() != "" for _ in range(2)] == [True, True]
-        started.kill()
-        rest, _ = started.communicate(timeout=30)  # the end of the pipe: nobody is left who could write to it
-    assert rest == ""

@@ -14,7 +14,7 @@ from mechdsl.draws import another_seed, uniform_draws
 from mechdsl.errors import MechError, UsageError
 from mechdsl.population import rows as rows_module
 from mechdsl.population.execution import Work
-from mechdsl.population.findings import findings
+from mechdsl.population.findings import Interrupted, findings
 from mechdsl.population.moments import PROBABILITIES, Quantiles, Tally, across
 from mechdsl.population.rows import computed, from_bytes, to_bytes, types_drawn
 from mechdsl.population.store import Store
@@ -284,6 +284,25 @@ def test_a_finished_part_is_not_computed_again(tmp_path: Path, monkeypatch: pyte
     again = findings(stated, Work(jobs=1, resume=True), store)
     assert asked == [0, 2]
     assert [c.figures for c in again.cells] == [c.figures for c in whole.cells]
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_interrupt_wherever_it_comes_says_what_is_kept(
+    after: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mechdsl.population.task.ROWS", 10)
+    stated = study(task(draws=30), pipeline.parse(TEXT), "n", "t", (), ())
+    store, seen = Store(tmp_path / "run"), []
+
+    def see(rows: rows_module.Rows) -> None:
+        """Ctrl-C while the rows are looked at, not while they are computed."""
+        seen.append(rows)
+        if len(seen) == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        findings(stated, Work(jobs=1), store, see)
+    assert (stopped.value.finished, stopped.value.parts) == (after, 3)
 
 
 def test_a_part_that_was_cut_off_is_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

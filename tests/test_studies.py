@@ -21,7 +21,6 @@ from test_population import TEXT
 from mechdsl.api import parse
 from mechdsl.cli import main
 from mechdsl.errors import UsageError
-from mechdsl.population.execution import _submitted
 from mechdsl.population.rows import Rows
 from mechdsl.population.rows import computed as rows_of_part
 from mechdsl.population.task import Part, Task
@@ -253,22 +252,6 @@ def test_an_interrupt_says_how_to_go_on(pair: Path, tmp_path: Path) -> None:
     assert "to go on: mechdsl simulate" in said
     assert said.rstrip().endswith("--resume")
     assert parts(tmp_path)
-
-
-def test_an_interrupt_waits_until_a_process_has_started() -> None:
-    begun: list[str] = []
-
-    class Pool:
-        def submit(self, *work: object) -> None:
-            begun.append("started")
-            signal.raise_signal(signal.SIGINT)
-            begun.append("handed over")
-
-    with pytest.raises(KeyboardInterrupt):
-        _submitted(Pool(), None, None)  # type: ignore[arg-type]
-    assert begun == ["started", "handed over"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_from_python() -> None:

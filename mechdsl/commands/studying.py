@@ -86,7 +86,7 @@ def working(options: argparse.Namespace, what: str) -> Iterator[Work]:
 
 def resumable(command: str, arguments: Sequence[str], work: Callable[[], int]) -> int:
     """Does the work; if the user stops it, says what is kept and how to go on."""
-    from mechdsl.population.execution import Interrupted
+    from mechdsl.population.findings import Interrupted
 
     try:
         return work()

@@ -7,11 +7,12 @@ number of threads, so results are.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,8 @@ import numpy.typing as npt
 from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
 from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
 from mechdsl.engines.cells import Cells, Vertices
-from mechdsl.engines.lifetime import end_with_parent
 from mechdsl.engines.optimum import Compiled, compile_optimum
+from mechdsl.engines.processes import Processes, processors
 from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
@@ -110,7 +111,7 @@ class Batch:
         if ready is None:
             result.one_by_one(given, np.arange(count))
             return result.solution(count, "no batch")
-        workers = threads or _cores()
+        workers = threads or processors()
         costs = ready.take_known(given, count, result)
         left = np.flatnonzero(~result.certified)
         if ready.monotone(given):
@@ -401,20 +402,20 @@ def _solved(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequ
     import multiprocessing
     import threading
 
-    workers = min(_cores(), len(given) // MANY)
+    workers = min(processors(), len(given) // MANY)
     alone = multiprocessing.parent_process() is None and threading.active_count() == 1
     if workers < 2 or not alone or sys.platform != "linux":
         return _in_turn(engine, given)
-    program = replace(engine.program, data=dict(engine.program.data))  # a read-only view cannot be sent
-    parts = [given[n * len(given) // workers : (n + 1) * len(given) // workers] for n in range(workers)]
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(workers, context, initializer=end_with_parent) as pool:
-        tasks = [pool.submit(_elsewhere, program, part) for part in parts]
-        return [found for task in tasks for found in task.result()]
+    with Processes(partial(_elsewhere, engine.program, given), workers, "fork") as beside:
+        cuts = [n * len(given) // workers for n in range(workers + 1)]
+        shares = [beside.submit(slice(*ends)) for ends in pairwise(cuts)]
+        while not all(share.done() for share in shares):
+            beside.first_done()
+        return [found for share in shares for found in share.result()]
 
 
-def _elsewhere(program: Optimum, given: Sequence[Mapping[Quantity, Array]]) -> Sequence[Solution]:
-    return _in_turn(compile_optimum(program), given)
+def _elsewhere(program: Optimum, given: Sequence[Mapping[Quantity, Array]], share: slice) -> Sequence[Solution]:
+    return _in_turn(compile_optimum(program), given[share])
 
 
 def _in_turn(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequence[Solution]:
@@ -430,7 +431,3 @@ def _in_turn(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Seq
             start = found
         solutions.append(found)
     return solutions
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +21,19 @@ from mechdsl.population.rows import ADDED, Rows
 from mechdsl.population.store import Store, store_of
 from mechdsl.population.study import Study
 
-__all__ = ["Cell", "Findings", "findings"]
+__all__ = ["Cell", "Findings", "Interrupted", "findings"]
 
 HEAD = ("point", "instance", "regime", "draw")
 EXACT = 1 << 20  # values of a column up to which quantiles are exact
 BUDGET = 1 << 24  # values kept in all
+
+
+class Interrupted(KeyboardInterrupt):
+    """Stopped by the user; `finished` of `parts` are kept for `--resume`."""
+
+    def __init__(self, finished: int, parts: int) -> None:
+        super().__init__(finished, parts)
+        self.finished, self.parts = finished, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +110,21 @@ def findings(
     Raises:
         Interrupted: by the user; finished parts are kept.
         MechError: a point's values do not fit the market.
+        UsageError: there is no such cluster, or every process beside this one was ended.
     """
     task = study.task
     kept = store_of(task) if store is None else store
     found: dict[tuple[int, str], _Gathered] = {}
     words: dict[str, dict[str, Any]] = {name: {} for name in task.regimes}
-    for rows in rows_of(task, kept, work):
-        see(rows)
-        _take(found, rows, study)
-        for name, said in rows.words.items():
-            _say(words[name], said)
+    try:
+        with closing(rows_of(task, kept, work)) as parts:
+            for rows in parts:
+                see(rows)
+                _take(found, rows, study)
+                for name, said in rows.words.items():
+                    _say(words[name], said)
+    except KeyboardInterrupt:
+        raise Interrupted(len(kept.finished()), len(task.parts)) from None
     cells = tuple(_cells(study, found))
     patterns = {(c.regime, c.values): c.binding for c in cells if c.binding is not None}
     made = Findings(study, cells, words, changes(task, patterns) if task.axes else (), study.types)
