@@ -15,7 +15,7 @@ from itertools import pairwise
 from mechdsl import syntax_tree as tree
 from mechdsl.comparison.verdict import Verdict
 from mechdsl.errors import Source, UsageError, did_you_mean
-from mechdsl.expectation import Estimates
+from mechdsl.expectation import Estimate, Estimates
 from mechdsl.expected import ZERO, Expected, Linear
 
 __all__ = ["Operands", "Pair", "Relation", "judged", "related"]
@@ -121,10 +121,12 @@ def related(
         error = "" if "±" in apart else f" with error {lowest.error:.1e}"
         numbers = f"{ends[0]} and {ends[2]}, difference {apart}{error}"
     else:
-        one, other = (f"{low}" if side.exact else f"{low} to {high}"
-                      for side, low, high in ((left, *ends[:2]), (right, *ends[2:])))  # fmt: skip
-        numbers = f"{one} and {other}"
+        numbers = f"{_between(left, *ends[:2])} and {_between(right, *ends[2:])}"
     return Relation(text, holds, "bounds", numbers)
+
+
+def _between(side: Pair, low: Estimate, high: Estimate) -> str:
+    return f"{low}" if side.exact else f"{low} to {high}"
 
 
 def _at_least(low: float, high: float, allowed: float) -> bool | None:

@@ -46,7 +46,7 @@ class Estimate:
         return self.mean + self.error
 
     def shown(self, digits: int = 6) -> str:
-        """`-4.89656`, or `-4.897 ± 0.012`: without a `±` it is right to within one unit of its last digit.
+        """`-4.89656`, or `-4.897 ± 0.013`: without a `±` it is right to within one unit of its last digit.
 
         Digits that the error does not support are left out; where that would leave fewer than all but two of those
         wanted, the error, rounded up, stands behind the figure instead.
@@ -164,10 +164,10 @@ def _decade(value: float) -> int:
 
 
 def _with_error(mean: float, error: float, most: int) -> str:
-    """`-4.897 ± 0.012`: two digits of the error, rounded up, and no more than so many decimals."""
+    """`-4.897 ± 0.013`: two digits of the error, and no more than so many decimals; what rounding adds is in it."""
     decimals = max(0, min(1 - _decade(error), most))
-    unit = 10.0**-decimals
-    return f"{mean:.{decimals}f} ± {math.ceil(error / unit - 1e-9) * unit:.{decimals}f}"
+    unit, shown = 10.0**-decimals, f"{mean:.{decimals}f}"
+    return f"{shown} ± {math.ceil((error + abs(float(shown) - mean)) / unit - 1e-9) * unit:.{decimals}f}"
 
 
 def _quantile(count: int) -> float:
