@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from test_random_markets import Case
 
-from mechdsl import Status, pipeline
+from mechdsl import pipeline
 from mechdsl.structure import installed
 
 # Draws whose optimum has outputs from 1e-30 down to far below the smallest number; of every 100 draws one is such.
