@@ -24,7 +24,7 @@ from mechdsl.program import Status
 from mechdsl.structure import contract_chain
 from mechdsl.theory import batch_of
 from mechdsl.theory.essential import essential
-from mechdsl.theory.payments import providers
+from mechdsl.theory.private_cost import providers
 from mechdsl.theory.substitution import Substitution
 
 __all__ = ["PUBLISHED", "Cast", "Published", "cast_of"]
