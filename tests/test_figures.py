@@ -12,9 +12,6 @@ from mechdsl.api import MarketFile, parse
 
 pytest.importorskip("matplotlib")
 
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.text import Text
-
 from mechdsl.figures import draw, labels
 
 LONG = "content demanded by the readers of the platform who have stayed with it"
@@ -54,7 +51,7 @@ def market(regimes: int) -> MarketFile:
     return parse("\n".join((TEXT, *lines)))
 
 
-def drawn(figure: Figure | SubFigure) -> Iterator[Text]:
+def drawn(figure: Any) -> Iterator[Any]:
     """Every text that can be seen."""
     for parent in (figure, *figure.subfigs):
         yield from (t for t in (parent._suptitle, parent._supxlabel, parent._supylabel) if t is not None)
