@@ -9,12 +9,14 @@ what a relief would save, and a basis of them is an active set whose conditions 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from mechdsl.engines.conditions import Conditions, System
 from mechdsl.engines.form import Numbers, added
 from mechdsl.engines.refine import Guess
+from mechdsl.evaluate import Array
 
 __all__ = ["least_prices"]
 
@@ -45,24 +47,26 @@ def least_prices(conditions: Conditions, numbers: Numbers, guess: Guess) -> Gues
     size = np.maximum(system.more, system.less)
     holds = (~conditions.flexible | (np.abs(system.slack) <= _HOLDS * size)) & (size > 0)
     rows = np.flatnonzero(holds if numbers.present is None else holds & numbers.present)
-    cost = added(conditions.columns, np.where(conditions.rows == 0, system.slopes, 0.0), form.n) * system.width
-    worth = system.slopes[inner] * system.width[conditions.inner_columns] * conditions.sign[conditions.inner_rows]
+    width = np.where(guess.free, system.width, 1.0)
+    cost = added(conditions.columns, np.where(conditions.rows == 0, system.slopes, 0.0), form.n) * width
+    worth = system.slopes[inner] * width[conditions.inner_columns] * conditions.sign[conditions.inner_rows]
     if not (len(rows) and np.isfinite(cost).all() and np.isfinite(worth).all()):
         return None
     pays = coo_array((worth, (conditions.inner_columns, conditions.inner_rows)), shape=(form.n, form.m)).tocsc()
     pays = pays[:, rows]
-    most = np.asarray(abs(pays).max(axis=1).todense()).ravel()
-    by_column = 1.0 / np.where(cost != 0, np.abs(cost), np.where(most > 0, most, 1.0))
-    pays = diags_array(by_column) @ pays
-    most = np.asarray(abs(pays).max(axis=0).todense()).ravel()
-    price = 1.0 / np.where(most > 0, most, 1.0)
+    by_column = 1.0 / np.where(cost != 0, np.abs(cost), np.inf)
+    price = _inverse(diags_array(by_column) @ pays, 0)
+    by_column = np.where(cost != 0, by_column, _inverse(pays @ diags_array(price), 1))  # at natural prices, if at none
+    pays = diags_array(by_column) @ pays @ diags_array(price)
+    if not np.isfinite(pays.data).all():
+        return None
     # A column that stands at its lower bound may be paid too little, one at its upper bound too much.
     unpaid = np.where(~guess.free & (guess.x <= numbers.lower), 0.0, _UNPAID)
     overpaid = np.where(~guess.free & (guess.x >= numbers.upper), 0.0, _UNPAID)
     flexible = conditions.flexible[rows]
     found = linprog(
         np.concatenate((np.where(flexible, 1.0, 0.0), unpaid, overpaid)),
-        A_eq=hstack((pays @ diags_array(price), eye_array(form.n), -eye_array(form.n))).tocsr(),
+        A_eq=hstack((pays, eye_array(form.n), -eye_array(form.n))).tocsr(),
         b_eq=cost * by_column,
         bounds=[*((0.0 if f else None, None) for f in flexible), *[(0.0, None)] * (2 * form.n)],
         method="highs-ds",  # a vertex
@@ -74,3 +78,9 @@ def least_prices(conditions: Conditions, numbers: Numbers, guess: Guess) -> Gues
     multipliers[rows] = shares * price * conditions.sign[rows]
     active[rows[np.abs(shares) > _NONE]] = True
     return replace(guess, multipliers=np.where(active, multipliers, 0.0), active=active, system=None)
+
+
+def _inverse(matrix: Any, axis: int) -> Array:
+    """1 over the largest size in each column (or row); 1 where all are 0."""
+    largest = np.asarray(abs(matrix).max(axis=axis).todense(), dtype=np.float64).ravel()
+    return 1.0 / np.where(largest > 0, largest, 1.0)
