@@ -9,7 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would cost more than all the rest
 if TYPE_CHECKING:
     from mechdsl import theory
-    from mechdsl.api import MarketFile, Result, Results, load, parse
+    from mechdsl.api import MarketFile, load, parse
     from mechdsl.derivation import Derivation, Step
     from mechdsl.elaborate.functions import Function
     from mechdsl.errors import MechError, UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mechdsl.notebook import load_ipython_extension, unload_ipython_extension
     from mechdsl.outcome import Account, Check, Outcome, Sample
     from mechdsl.program import Constraint, Equilibrium, Menu, Optimum, Solution, Stages, Status, Variable
+    from mechdsl.results import Result, Results
     from mechdsl.structure import Claim, Example, Handles, Report, Structure
 
 __all__ = [
@@ -77,8 +78,8 @@ _HOME = {
     "Optimum": "program",
     "Outcome": "outcome",
     "Report": "structure",
-    "Result": "api",
-    "Results": "api",
+    "Result": "results",
+    "Results": "results",
     "Sample": "outcome",
     "Solution": "program",
     "Stages": "program",

@@ -1,11 +1,12 @@
-"""The option `--update-golden`: accept the messages that the golden cases now get, instead of comparing them; and
-Ctrl-C as a person has it, in every test.
+"""The option `--update-golden`: accept the messages that the golden cases now get, instead of comparing them; a command
+run in this process; and Ctrl-C as a person has it, in every test.
 """
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command in this process: exit status, stdout, stderr."""
+    from mechdsl.cli import main
+
+    def command(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main([str(a) for a in arguments])
+        return status, *capsys.readouterr()
+
+    return command
 
 
 def pytest_runtest_setup() -> None:

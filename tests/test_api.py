@@ -12,13 +12,14 @@ import pytest
 from outcomes import REFUSED, TEXT, outcome, run, unhandled
 
 import mechdsl
-from mechdsl.api import Result, Results, chosen
+from mechdsl.api import chosen
 from mechdsl.elaborate import Override
 from mechdsl.errors import MechError, UsageError
 from mechdsl.market import Model
 from mechdsl.outcome import Outcome
 from mechdsl.overrides import assignments
 from mechdsl.program import Status
+from mechdsl.results import Result, Results
 
 SIX = Path(__file__).parent.parent / "models" / "ai_2025" / "six_regimes.mech"
 

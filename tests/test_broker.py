@@ -11,11 +11,11 @@ from scipy.optimize import minimize
 
 import mechdsl
 from mechdsl import pipeline
-from mechdsl.api import Result
 from mechdsl.certify import certify
 from mechdsl.evaluate import Array
 from mechdsl.mechanism import Mechanism
 from mechdsl.program import Stages
+from mechdsl.results import Result
 from mechdsl.structure import Structure, installed, match
 
 SIX = Path(__file__).parent.parent / "models" / "ai_2025" / "six_regimes.mech"

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import mechdsl
-from mechdsl.api import Compared
 from mechdsl.cli import main
 from mechdsl.comparison.claims import Pair, related
 from mechdsl.errors import UsageError
 from mechdsl.expectation.estimate import Estimates
 from mechdsl.expected import Known, term
+from mechdsl.results import Compared
 
 SIX = Path(__file__).parent.parent / "models" / "ai_2025" / "six_regimes.mech"
 

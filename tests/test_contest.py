@@ -14,13 +14,13 @@ from scipy.optimize import brentq
 
 import mechdsl
 from mechdsl import pipeline, theory
-from mechdsl.api import Result
 from mechdsl.certify import certify
 from mechdsl.cli import main
 from mechdsl.errors import UsageError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.program import Equilibrium
 from mechdsl.resources import folder
+from mechdsl.results import Result
 from mechdsl.structure import installed, match
 from mechdsl.theory.contest import contest, own_slope
 

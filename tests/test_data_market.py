@@ -14,10 +14,10 @@ from scipy.optimize import brentq
 
 import mechdsl
 from mechdsl import pipeline
-from mechdsl.api import Result
 from mechdsl.certify import certify
 from mechdsl.cli import main
 from mechdsl.outcome import Account, Certificate, Outcome
+from mechdsl.results import Result
 
 MODEL = Path(__file__).parent.parent / "models" / "dai_2026" / "data_market.mech"
 TEXT = MODEL.read_text(encoding="utf-8")

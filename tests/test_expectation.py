@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import quad
 
 import mechdsl
@@ -142,6 +146,44 @@ def test_panels_find_kinks_and_jumps() -> None:
         exact = [(place**2 + (1 - place) ** 2) / 2, place + 5 * (1 - place) + 0.25]
         assert made.values[line] == pytest.approx(exact, abs=1e-9)
         assert np.all(np.abs(made.values[line] - exact) <= made.errors[line] + 1e-12)
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(st.floats(-1e9, 1e9), st.floats(-12, 4), st.sampled_from([4, 6]))
+def test_no_digit_is_shown_that_the_error_does_not_support(mean: float, decades: float, digits: int) -> None:
+    """Whatever lies within the error lies within what the text says: a unit of its last digit, or its `±`."""
+    mean = 0.0 if abs(mean) < 1e-9 else mean
+    error = 10**decades * (abs(mean) or 1.0)
+    text = Estimate(mean, error).shown(digits)
+    inside, _, power = text.partition(")")
+    figure, _, bound = inside.removeprefix("(").partition(" ± ")
+    places = figure.partition("e")[0].partition(".")[2]
+    unit = Fraction(10) ** (int(figure.partition("e")[2] or 0) - len(places))
+    scale = Fraction(10) ** int(power.removeprefix("e") or 0)
+    said = scale * (Fraction(bound) if bound else unit)
+    off = abs(Fraction(figure) * scale - Fraction(mean)) + Fraction(error)
+    assert off <= said * (1 + Fraction(1, 10**6)), text
+    assert len(figure.partition("e")[0].strip("-0").replace(".", "").lstrip("0")) <= max(digits, 6), text
+    if error < 0.5e-6 * abs(mean):
+        assert text == f"{mean:.{digits}g}"
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "text"),
+    [
+        (-4.896559, 3e-8, "-4.89656"),
+        (0.0103957, 3.2e-7, "0.010396"),
+        (-16.5739, 0.0123, "-16.574 ± 0.013"),
+        (3e-5, 2e-4, "0.00003 ± 0.00020"),
+        (12345.6, 3.0, "12345.6 ± 3.0"),
+        (1234567.0, 1234.0, "(1.2346 ± 0.0013)e+06"),
+        (-0.0, 0.0, "0"),
+        (np.nan, 0.0, ""),
+        (1.0, np.inf, "1 ± ?"),
+    ],
+)
+def test_how_a_figure_is_said(mean: float, error: float, text: str) -> None:
+    assert str(Estimate(mean, error)) == text
 
 
 def test_forms_cancel_by_key() -> None:

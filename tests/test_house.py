@@ -57,6 +57,7 @@ LAYERS = (
     "check",
     "dossier",
     "starter",
+    "results",
     "api",
     "replication",
     "notebook",

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import mechdsl
-from mechdsl.api import Result, Results
 from mechdsl.resources import folder
+from mechdsl.results import Result, Results
 
 MODELS = folder("models")
 log = math.log

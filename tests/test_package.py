@@ -47,16 +47,6 @@ def model(folder: Path, text: str = TEXT) -> Path:
     return folder / "desk.mech"
 
 
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def command(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main([str(a) for a in arguments])
-        return status, *capsys.readouterr()
-
-    return command
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of one command."""

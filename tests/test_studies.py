@@ -19,7 +19,6 @@ import pytest
 from test_population import TEXT
 
 from mechdsl.api import parse
-from mechdsl.cli import main
 from mechdsl.errors import UsageError
 from mechdsl.population.rows import Rows
 from mechdsl.population.rows import computed as rows_of_part
@@ -41,16 +40,6 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "pair.mech"
     file.write_text(TEXT)
     return file
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Any:
-    def command(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main([str(a) for a in arguments])
-        return status, *capsys.readouterr()
-
-    return command
 
 
 def lines(path: Path) -> list[dict[str, str]]:

@@ -368,7 +368,7 @@ def notebook(path: Path) -> str:
 def api() -> str:
     """The public names, from their docstrings."""
     used = ["mechdsl.load", "mechdsl.parse", "mechdsl.MarketFile", "mechdsl.Results", "mechdsl.Result"]
-    used += ["mechdsl.api.Compared", "mechdsl.api.Studied", "mechdsl.MechError", "mechdsl.UsageError"]
+    used += ["mechdsl.results.Compared", "mechdsl.results.Studied", "mechdsl.MechError", "mechdsl.UsageError"]
     rest = sorted({f"mechdsl.{n}" for n in mechdsl.__all__} - {*used, "mechdsl.__version__", "mechdsl.theory"})
     sections = {
         "Markets and answers": used,

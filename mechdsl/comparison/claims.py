@@ -15,7 +15,7 @@ from itertools import pairwise
 from mechdsl import syntax_tree as tree
 from mechdsl.comparison.verdict import Verdict
 from mechdsl.errors import Source, UsageError, did_you_mean
-from mechdsl.expectation import Estimates
+from mechdsl.expectation import Estimate, Estimates
 from mechdsl.expected import ZERO, Expected, Linear
 
 __all__ = ["Operands", "Pair", "Relation", "judged", "related"]
@@ -104,30 +104,29 @@ def related(
     """One relation decided on the paired difference, with its error and tolerance relative to the larger side."""
     if left is None or right is None:
         return Relation(text, None, "bounds", _NO_VALUE)
-    sizes = [found.of(form).mean for form in (left.lower, left.upper, right.lower, right.upper)]
+    ends = [found.of(form) for form in (left.lower, left.upper, right.lower, right.upper)]
+    sizes = [end.mean for end in ends]
     if any(map(math.isnan, sizes)):  # at some types there is no solution
         return Relation(text, None, "bounds", _NO_VALUE)
     low, high = left.lower - right.upper, left.upper - right.lower
     if left.exact and right.exact and not low.terms and abs(low.constant) == 0:
         same = sign in ("==", ">=", "<=")
-        value = found.of(left.lower)
-        return Relation(text, same, "identity", f"both are {value.mean:.6g}, equal by derivation")
+        return Relation(text, same, "identity", f"both are {ends[0]}, equal by derivation")
     lowest, highest = found.of(low), found.of(high)
     allowed = tolerance * max(map(abs, sizes))
     decide = _DECISIONS[sign]
     holds = decide(lowest.lower, highest.upper, allowed)
     if left.exact and right.exact:
-        error = lowest.error
-        apart = "0" if abs(lowest.mean) <= error else f"{lowest.mean:.4g}"
-        numbers = f"{sizes[0]:.6g} and {sizes[2]:.6g}, difference {apart} with error {error:.1e}"
+        apart = "0" if abs(lowest.mean) <= lowest.error else lowest.shown(4)
+        error = "" if "±" in apart else f" with error {lowest.error:.1e}"
+        numbers = f"{ends[0]} and {ends[2]}, difference {apart}{error}"
     else:
-        one, other = ((left, sizes[:2]), (right, sizes[2:]))
-        numbers = f"{_between(*one)} and {_between(*other)}"
+        numbers = f"{_between(left, *ends[:2])} and {_between(right, *ends[2:])}"
     return Relation(text, holds, "bounds", numbers)
 
 
-def _between(side: Pair, ends: list[float]) -> str:
-    return f"{ends[0]:.6g}" if side.exact else f"{ends[0]:.6g} to {ends[1]:.6g}"
+def _between(side: Pair, low: Estimate, high: Estimate) -> str:
+    return f"{low}" if side.exact else f"{low} to {high}"
 
 
 def _at_least(low: float, high: float, allowed: float) -> bool | None:

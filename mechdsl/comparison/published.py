@@ -16,7 +16,7 @@ from mechdsl.certify import certify
 from mechdsl.comparison.claims import Operands, Pair, Relation, related, together
 from mechdsl.comparison.verdict import Verdict
 from mechdsl.evaluate import evaluate
-from mechdsl.expectation import Estimates
+from mechdsl.expectation import Estimate, Estimates
 from mechdsl.market import Market
 from mechdsl.mechanism import Mechanism
 from mechdsl.pipeline import stated_report
@@ -24,7 +24,7 @@ from mechdsl.program import Status
 from mechdsl.structure import contract_chain
 from mechdsl.theory import batch_of
 from mechdsl.theory.essential import essential
-from mechdsl.theory.payments import providers
+from mechdsl.theory.private_cost import providers
 from mechdsl.theory.substitution import Substitution
 
 __all__ = ["PUBLISHED", "Cast", "Published", "cast_of"]
@@ -161,8 +161,9 @@ def _no_domain_disappears(ready: Mechanism, operands: Operands, found: Estimates
     surplus = [found.of(form) for row in slack.values() for form in row]
     over = any(s.lower > 0 for s in surplus)
     text = "some demands are not binding at some costs (the paper says they will not be: they can be)"
-    largest = max((s.mean for s in surplus), default=0.0)
-    return [*relations, Relation(text, True if over else None, "bounds", f"largest expected surplus {largest:.4g}")]
+    largest = max(surplus, key=lambda s: s.mean, default=Estimate(0.0, 0.0))
+    numbers = f"largest expected surplus {largest.shown(4)}"
+    return [*relations, Relation(text, True if over else None, "bounds", numbers)]
 
 
 def _smallest_output(ready: Mechanism) -> tuple[float, int]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ import sympy as sp
 from mechdsl import syntax_tree as tree
 from mechdsl.distributions import Distribution, DistributionError, Family
 from mechdsl.elaborate.expressions import DATA, Resolver, Scope, label_text, unresolved
+from mechdsl.elaborate.labels import labelled
 from mechdsl.elaborate.limits import MAX_LAWS, MAX_OBSERVATIONS
 from mechdsl.elaborate.places import entry_node
 from mechdsl.elaborate.values import Folder, csv_number, entry_text
@@ -116,29 +118,9 @@ class Laws:
             self._error("M032", message, node, "Write one distribution, or declare it with an index.")
             return
         index_set = letters[len(at)].index_set
-        seen: set[str] = set()
-        for label_node, value in node.entries:
-            label = label_text(label_node)
-            if label not in index_set.labels:
-                self._error(
-                    "M031",
-                    f"{index_set.name} has no label '{label}', so {self._entry(name, letters, at, label)} is no entry",
-                    label_node,
-                    did_you_mean(label, index_set.labels),
-                )
-            elif label in seen:
-                message = f"{self._entry(name, letters, at, label)} is given twice"
-                self._error("M039", message, label_node, "Remove one of the two.")
-            else:
-                seen.add(label)
-                self._fill(name, value, letters, (*at, index_set.position(label)), table)
-        missing = [label for label in index_set.labels if label not in seen]
-        unknown = sum(label_text(label) not in index_set.labels for label, _ in node.entries)
-        if len(missing) > unknown:  # a misspelt label is one mistake, not two
-            names = ", ".join(self._entry(name, letters, at, label) for label in missing[:5])
-            more = ", ..." if len(missing) > 5 else ""
-            hint = f"Every label of {index_set.name} needs one."
-            self._error("M030", f"no distribution for {names}{more}", node, hint)
+        called = partial(self._entry, name, letters, at)
+        for position, value in labelled(node, index_set, called, "distribution", self.diagnostics):
+            self._fill(name, value, letters, (*at, position), table)
 
     @staticmethod
     def _entry(name: str, letters: tuple[Letter, ...], at: tuple[int, ...], *labels: str) -> str:

@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from mechdsl import syntax_tree as tree
 from mechdsl.elaborate.expressions import label_text
+from mechdsl.elaborate.labels import labelled
 from mechdsl.elaborate.limits import MAX_CSV_BYTES
 from mechdsl.errors import Diagnostic, Span, did_you_mean
 from mechdsl.evaluate import Array
@@ -187,29 +189,9 @@ class Reader:
             table[at] = values_in.position(label)
 
     def _mapping(self, node: tree.Mapping, at: tuple[int, ...], table: Array) -> None:
-        index_set = self.sets[len(at)]
-        seen: set[str] = set()
-        for label_node, value in node.entries:
-            label = label_text(label_node)
-            if label not in index_set.labels:
-                self._error(
-                    "M031",
-                    f"{index_set.name} has no label '{label}', so {self._entry(at, label)} is no entry",
-                    label_node.span,
-                    did_you_mean(label, index_set.labels),
-                )
-            elif label in seen:
-                self._error(
-                    "M039", f"{self._entry(at, label)} is given twice", label_node.span, "Remove one of the two."
-                )
-            else:
-                seen.add(label)
-                self._fill(value, (*at, index_set.position(label)), table)
-        missing = [label for label in index_set.labels if label not in seen]
-        unknown = sum(label_text(node) not in index_set.labels for node, _ in node.entries)
-        if len(missing) > unknown:  # a misspelt label is one mistake, not two
-            names = ", ".join(self._entry(at, label) for label in missing[:5]) + (", ..." if len(missing) > 5 else "")
-            self._error("M030", f"no value for {names}", node.span, f"Every label of {index_set.name} needs a value.")
+        called = partial(self._entry, at)
+        for position, value in labelled(node, self.sets[len(at)], called, "value", self.diagnostics):
+            self._fill(value, (*at, position), table)
 
     def _sequence(self, node: tree.Sequence, at: tuple[int, ...], table: Array) -> None:
         index_set = self.sets[len(at)]

@@ -1,10 +1,12 @@
 """The figures of forms: columns integrated by the method that fits, each figure with its error bound.
 
-A figure's error is that of its own combination of columns: what cancels in a difference has no error in it.
+A figure's error is that of its own combination of columns: what cancels in a difference has no error in it. A figure
+prints no digit that its error does not support.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +44,33 @@ class Estimate:
     @property
     def upper(self) -> float:
         return self.mean + self.error
+
+    def shown(self, digits: int = 6) -> str:
+        """`-4.89656`, or `-4.897 ± 0.013`: without a `±` it is right to within one unit of its last digit.
+
+        Digits that the error does not support are left out; where that would leave fewer than all but two of those
+        wanted, the error, rounded up, stands behind the figure instead.
+
+        Args:
+            digits: significant ones, at most.
+        """
+        mean, error = self.mean + 0.0, self.error
+        if not math.isfinite(mean):
+            return ""
+        if not math.isfinite(error):
+            return f"{mean:.{digits}g} ± ?"
+        top = _decade(mean) + 1  # places before the decimal point
+        for kept in range(digits, digits - 3, -1):
+            whole = kept == digits or top <= kept  # the last digit that is printed is the last that is known
+            if whole and error <= 0.5 * 10.0 ** (top - kept):
+                return f"{mean:.{kept}g}"
+        scale = _decade(max(abs(mean), error))
+        if not -4 <= scale < digits:
+            return f"({_with_error(mean / 10.0**scale, error / 10.0**scale, digits - 1)})e{scale:+03d}"
+        return _with_error(mean, error, digits - 1 - scale)
+
+    def __str__(self) -> str:
+        return self.shown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +156,18 @@ def estimates(
         f"errors at {LEVEL:.1%} confidence"
     )
     return Estimates(places, drawn.mean(axis=0), np.full(len(columns), np.nan), drawn, method, points)
+
+
+def _decade(value: float) -> int:
+    """The power of ten of its first digit; of 0 that of the smallest number."""
+    return math.floor(math.log10(abs(value) or math.ulp(0.0)))
+
+
+def _with_error(mean: float, error: float, most: int) -> str:
+    """`-4.897 ± 0.013`: two digits of the error, and no more than so many decimals; what rounding adds is in it."""
+    decimals = max(0, min(1 - _decade(error), most))
+    unit, shown = 10.0**-decimals, f"{mean:.{decimals}f}"
+    return f"{shown} ± {math.ceil((error + abs(float(shown) - mean)) / unit - 1e-9) * unit:.{decimals}f}"
 
 
 def _quantile(count: int) -> float:

@@ -1,40 +1,29 @@
-"""The charts, each drawn into an empty figure: heat map, box with mean and median, lines, traces, bars with error bars.
+"""The charts, each drawn into an empty figure: box with mean and median, lines, traces, bars with error bars.
 
 Each returns the caption that says what its signs mean.
 """
 
 from __future__ import annotations
 
-import re
+import math
 import string
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mechdsl.figures.frame import length, regimes_shown, sample_text, wide_axes, wrapped
 from mechdsl.figures.labels import Labels
-from mechdsl.figures.style import COLOURS, DASHES, INK, MAP, MARKERS, WIDTH
+from mechdsl.figures.style import COLOURS, DASHES, INK, MARKERS, WIDTH
 from mechdsl.population.changes import Change
-from mechdsl.population.findings import Cell, Findings
+from mechdsl.population.findings import Findings
 from mechdsl.population.moments import Figure
 from mechdsl.population.study import Plot
 
-__all__ = ["bar", "box", "heatmap", "line", "trace"]
+__all__ = ["bar", "box", "line", "trace"]
 
-_LABEL = 44  # letters a line along the value axis
+_HIGH = 3.4  # inches of the value axis
 _CI = 1.959964  # standard errors to the ends of a 95% interval
-
-
-def _sample_text(found: Findings) -> str:
-    """`1000 draws, seed 7`."""
-    task = found.study.task
-    draws = f"{task.draws:,} draws of the types" if task.draws else ""
-    instances = f"{task.instances} markets" if task.instances > 1 else ""
-    said = ", ".join(t for t in (instances, draws and f"{draws}{' each' if instances else ''}") if t)
-    if not said:
-        return ""
-    return f"{said[0].upper()}{said[1:]}{'' if task.varies_seed else f', seed {task.seed}'}."
 
 
 def _error_text(found: Findings) -> str:
@@ -42,29 +31,14 @@ def _error_text(found: Findings) -> str:
     return f"95% confidence intervals over {over}."
 
 
-def _regimes(found: Findings, plot: Plot) -> list[str]:
-    """Regimes that have something to show; one where all measures say the same beside every regime."""
-    having = [r for r in found.study.task.regimes if any(_has(c, plot) for c in found.cells if c.regime == r)]
-    return having[:1] if set(plot.measures) <= found.study.paired else having
-
-
 def _series(found: Findings, plot: Plot, regimes: Sequence[str]) -> list[tuple[str, str]]:
     """Regime and measure of each series; a measure that says the same beside every regime is one."""
     return [(r, m) for r in regimes for m in plot.measures if r == regimes[0] or m not in found.study.paired]
 
 
-def _has(cell: Cell, plot: Plot) -> bool:
-    return any(m in cell.figures for m in plot.measures)
-
-
 def _shared_label(words: Labels, measures: Sequence[str]) -> str:
     """What the value axis says: the measure, or what several have in common."""
-    label = words.measure(measures[0]) if len(measures) == 1 else words.shared(measures)
-    return label if _length(label) <= _LABEL else textwrap.fill(label, _LABEL, break_long_words=False)
-
-
-def _wide(found: Findings) -> list[int]:
-    return [n for n, axis in enumerate(found.study.task.axes) if len(axis.values) > 1]
+    return wrapped(words.measure(measures[0]) if len(measures) == 1 else words.shared(measures), _HIGH)
 
 
 # ------------------------------------------------------------------------------------------------------------- box, bar
@@ -76,10 +50,10 @@ def _groups(found: Findings, plot: Plot, words: Labels) -> tuple[list[str], list
     Regimes stand along the axis, measures by colour; where params are varied, their values stand along the axis and
     regimes (and measures) go by colour.
     """
-    regimes = _regimes(found, plot)
-    if _wide(found):
+    regimes = regimes_shown(found, plot)
+    if wide_axes(found):
         points = list(dict.fromkeys(c.values for c in found.cells))
-        wide = _wide(found)
+        wide = wide_axes(found)
         groups = [", ".join(found.study.task.axes[n].text(v[n]) for n in wide) for v in points]
         series = _series(found, plot, regimes)
         names = [_series_name(r, m, _named(found, m, regimes), plot, words) for r, m in series]
@@ -127,22 +101,20 @@ def _frame(figure: Any, found: Findings, plot: Plot, words: Labels, groups: list
     ax.grid(axis="y")
     label = _shared_label(words, plot.measures)
     ax.set_ylabel(label)
-    wide = _wide(found)
+    wide = wide_axes(found)
     if wide:
         ax.set_xlabel(", ".join(words.address(found.study.task.axes[n].address) for n in wide))
     return ax
 
 
 def _legend(ax: Any, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """Above the axes, in as many columns as fit."""
+    """Above the axes, in as many columns as fit; the figure grows by what it takes."""
     if len(names) > 1:
-        columns = max(1, min(len(names), int(82 / (max(_length(p) for n in names for p in n.split("\n")) + 7))))
+        columns = max(1, min(len(names), int(82 / (max(length(p) for n in names for p in n.split("\n")) + 7))))
+        rows = math.ceil(len(names) / columns)
+        lines = sum(max(n.count("\n") + 1 for n in names[row::rows]) for row in range(rows))
+        ax.figure.set_figheight(ax.figure.get_figheight() + 0.16 * (lines - 1))
         ax.legend(handles, names, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, columnspacing=1.4)
-
-
-def _length(text: str) -> int:
-    """About how many letters a label is wide: the commands of its mathematics are not shown."""
-    return len(re.sub(r"\\mathrm|[\\${}_]", "", text))
 
 
 def box(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
@@ -172,7 +144,7 @@ def box(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
         handles += drawn["boxes"][:1]
     _legend(ax, handles, names)
     signs = "Box: quartiles; line: median; diamond: mean; whiskers: 5th and 95th percentile."
-    return f"{signs} {_sample_text(found)}"
+    return f"{signs} {sample_text(found)}"
 
 
 def bar(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
@@ -198,7 +170,7 @@ def bar(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
     ax.spines["bottom"].set_visible(False)
     ax.margins(y=0.08)
     _legend(ax, handles, names)
-    return f"{'Means, ' + _error_text(found) if errors else ''} {_sample_text(found)}".strip()
+    return f"{'Means, ' + _error_text(found) if errors else ''} {sample_text(found)}".strip()
 
 
 def _pale(colour: str) -> tuple[float, float, float]:
@@ -212,8 +184,8 @@ def _pale(colour: str) -> tuple[float, float, float]:
 def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
     """Along the longest axis; regimes by colour, measures and other axes by dash. Changes of the binding set marked."""
     task = found.study.task
-    along = max(_wide(found), key=lambda n: len(task.axes[n].values))
-    regimes = _regimes(found, plot)
+    along = max(wide_axes(found), key=lambda n: len(task.axes[n].values))
+    regimes = regimes_shown(found, plot)
     rests = list(dict.fromkeys(v[:along] + v[along + 1 :] for v in (c.values for c in found.cells)))
     dashes = [(m, rest) for m in plot.measures for rest in rests]
     figure.set_size_inches(WIDTH, 3.7)
@@ -253,7 +225,7 @@ def line(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
     marks = _mark_changes(ax, [c for c in found.changes if c.axis == along and c.regime in regimes], words, regimes)
     _legend(ax, handles, names)
     bands = f"Bands: {_error_text(found)}" if errors else ""
-    return " ".join(t for t in (marks, bands, _sample_text(found)) if t)
+    return " ".join(t for t in (marks, bands, sample_text(found)) if t)
 
 
 def _line_name(
@@ -272,7 +244,7 @@ def _line_name(
 
 def trace(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
     """Every draw in its turn, the mean of each series beside it: how much an outcome moves from draw to draw."""
-    regimes = _regimes(found, plot)
+    regimes = regimes_shown(found, plot)
     series = _series(found, plot, regimes)
     cells = {c.regime: c for c in found.cells}
     figure.set_size_inches(WIDTH, 3.7)
@@ -289,7 +261,7 @@ def trace(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
         handles.append(drawn)
     ax.margins(x=0.01)
     _legend(ax, handles, [_series_name(r, m, _named(found, m, regimes), plot, words) for r, m in series])
-    return f"Level lines: means. {_sample_text(found)}"
+    return f"Level lines: means. {sample_text(found)}"
 
 
 def _mark_changes(ax: Any, changes: Sequence[Change], words: Labels, regimes: Sequence[str]) -> str:
@@ -321,58 +293,3 @@ def _what(change: Change, words: Labels) -> str:
     parts = [f"{', '.join(ends)} stop{'s' if len(ends) == 1 else ''} binding"] if ends else []
     parts += [f"{', '.join(begins)} begin{'s' if len(begins) == 1 else ''} to bind"] if begins else []
     return " and ".join(parts)
-
-
-# ------------------------------------------------------------------------------------------------------------- heat map
-
-
-def heatmap(figure: Any, plot: Plot, found: Findings, words: Labels) -> str:
-    """One panel a regime and measure, the colours of a measure shared; dots where the binding set changes."""
-    task = found.study.task
-    first, second = _wide(found)
-    regimes = _regimes(found, plot)
-    rows, columns = (len(plot.measures), len(regimes)) if len(regimes) > 1 else (1, len(plot.measures))
-    side = min(3.6, WIDTH / columns)
-    figure.set_size_inches(max(4.4, side * columns + 1.0), (side + 0.35) * rows + 0.7)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    x, y = (sorted(task.axes[n].values) for n in (first, second))
-    marked = False
-    for m, measure in enumerate(plot.measures):
-        panels = [(r, grid[m, j] if len(regimes) > 1 else grid[0, m]) for j, r in enumerate(regimes)]
-        tables = {r: _table(found, r, measure, first, second) for r in regimes}
-        known = np.concatenate([t[np.isfinite(t)] for t in tables.values()] or [np.zeros(1)])
-        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
-        mesh = None
-        for regime, ax in panels:
-            mesh = ax.pcolormesh(x, y, np.ma.masked_invalid(tables[regime]), cmap=MAP, shading="nearest", vmin=low,
-                                 vmax=high if high > low else low + 1, rasterized=True)  # fmt: skip
-            ax.set_facecolor("#EEEEEE")
-            dots = [c.values for c in found.changes if c.regime == regime and c.axis in (first, second)]
-            if dots:
-                marked = True
-                ax.plot([v[first] for v in dots], [v[second] for v in dots], linestyle="none", marker="o",
-                        markersize=1.9, markerfacecolor="white", markeredgecolor="black",
-                        markeredgewidth=0.3)  # fmt: skip
-            if len(regimes) > 1:
-                ax.set_title(words.regime(regime, max(14, int(side * 9))), fontsize=8.5)
-        bar_of = [ax for _, ax in panels]
-        colours = figure.colorbar(mesh, ax=bar_of, pad=0.02, aspect=24)
-        colours.set_label(words.measure(measure))
-        colours.outline.set_visible(False)
-    for ax in grid[-1]:
-        ax.set_xlabel(words.address(task.axes[first].address))
-    for ax in grid[:, 0]:
-        ax.set_ylabel(words.address(task.axes[second].address))
-    dots_text = "Dots: the set of binding constraints changes." if marked else ""
-    return " ".join(t for t in (dots_text, _sample_text(found)) if t)
-
-
-def _table(found: Findings, regime: str, measure: str, first: int, second: int) -> Any:
-    """Means by (second axis, first axis)."""
-    task = found.study.task
-    x, y = (sorted(task.axes[n].values) for n in (first, second))
-    table = np.full((len(y), len(x)), np.nan)
-    for cell in found.cells:
-        if cell.regime == regime and measure in cell.figures:
-            table[y.index(cell.values[second]), x.index(cell.values[first])] = cell.figures[measure].mean
-    return table

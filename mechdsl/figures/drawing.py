@@ -9,6 +9,7 @@ from typing import Any
 
 from mechdsl.errors import UsageError
 from mechdsl.figures import charts
+from mechdsl.figures.heatmap import heatmap
 from mechdsl.figures.labels import Labels, drawable
 from mechdsl.figures.style import INK, SETTINGS
 from mechdsl.population.findings import Findings
@@ -39,7 +40,7 @@ def draw(plot: Plot, found: Findings, words: Labels) -> Any:
     if not any(m in c.figures for m in plot.measures for c in found.cells):
         raise UsageError(f"{plot.kind}({', '.join(plot.measures)}) has nothing to show: no market was solved")
     charted = {
-        "heatmap": charts.heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line, "trace": charts.trace,
+        "heatmap": heatmap, "box": charts.box, "bar": charts.bar, "line": charts.line, "trace": charts.trace,
     }  # fmt: skip
     chart = charted[plot.kind]
     with mpl.rc_context(SETTINGS):

@@ -48,7 +48,8 @@ def _how(found: Findings) -> str:
     said = ", ".join(p for p in parts if p)
     tail = f"; {fallbacks:,} solved one at a time" if fallbacks else ""
     seed = "" if task.varies_seed else f", seed {task.seed}"
-    return f"{said}{seed}: {certified:,} of {rows:,} outcomes certified{tail}"
+    error = "; ±: standard error" if task.draws or task.instances > 1 else ""
+    return f"{said}{seed}: {certified:,} of {rows:,} outcomes certified{tail}{error}"
 
 
 def _side_by_side(found: Findings) -> Summary:

@@ -1,7 +1,7 @@
 """Regimes side by side: a table with a column for each, verdicts with their numbers and conditions, JSON, a figure.
 
-Digits shown are six; errors stand once, beneath the table, as the largest relative one. What is known only by bounds
-takes two lines.
+A figure shows six digits or as many as its error supports, and its error where that leaves too few (`Estimate.shown`).
+What is known only by bounds takes two lines.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from mechdsl.expectation import Estimate, Figure
 from mechdsl.formula import IndexSet
 from mechdsl.report.document import Block, Code, Items, Line, Mark, Paragraph, Prose, Table
 from mechdsl.report.json_report import labelled
-from mechdsl.report.sheets import aligned
-from mechdsl.report.terminal import plain_table
+from mechdsl.report.terminal import GUTTER, plain_table
 
 if TYPE_CHECKING:
     from mechdsl.comparison import Comparison, Side, Verdict
@@ -41,7 +40,8 @@ _LABELS = {
     "welfare_lost_to_intermediation": "  in welfare",
 }
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
-_NOTHING = 1e-8  # a smaller figure is shown as 0
+_CONSTRAINTS = 24  # whose overproduction is shown
+_NOTHING, _NEGLIGIBLE = 1e-8, 5e-7  # of the largest figure of its kind: what is shown as 0, and the error it may have
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON
@@ -118,8 +118,8 @@ def page(comparisons: Sequence[Comparison], width: int = 80) -> RenderableType:
     shown = [(head, side) for head, (_, side) in zip(heads, named, strict=True) if side.figures]
     parts: list[RenderableType] = []
     lines = _lines([side for _, side in shown])
-    margin = max((len(label) for label, _ in lines), default=0) + 2
-    each = 2 + max(
+    margin = max((len(label) for label, _ in lines), default=0)
+    each = GUTTER + max(
         (len(text) for text in (*(head for head, _ in shown), *(c for _, cells in lines for c in cells))), default=8
     )
     fitting = max(1, (width - margin) // each)
@@ -147,38 +147,47 @@ def _head(comparison: Comparison, side: Side, *, several: bool) -> str:
 def _lines(sides: Sequence[Side]) -> list[tuple[str, tuple[str, ...]]]:
     """Label and cells of every row; of a figure known by bounds the lower first."""
     found: list[tuple[str, tuple[str, ...]]] = []
+    money = _largest(f for side in sides for f in side.figures.values())
     for name, label in _LABELS.items():
         figures = [side.figures.get(name) for side in sides]
         if any(f is not None for f in figures):
-            ranged = any(f is not None and not isinstance(f, Estimate) for f in figures)
-            found.append((label, _cells([_low(f) for f in figures])))
-            if ranged:
-                tops = [math.nan if f is None or isinstance(f, Estimate) else f.upper for f in figures]
-                found.append((f"  {label} at most", _cells(tops)))
-    keys = list(dict.fromkeys(key for side in sides for key in _overproduced(side)))
+            found.append((label, tuple(_cell(_low(f), money) for f in figures)))
+            tops = [None if f is None or isinstance(f, Estimate) else Estimate(f.upper, 0.0) for f in figures]
+            if any(tops):
+                found.append((f"  {label} at most", tuple(_cell(f, money) for f in tops)))
     surplus = [_overproduced(side) for side in sides]
-    found += [(f"overproduction {key}", _cells([own.get(key, math.nan) for own in surplus])) for key in keys[:24]]
+    keys = list(dict.fromkeys(key for own in surplus for key in own))
+    output = _largest(f for side in sides for _, row in side.tables.get("allocation", {}).values() for f in row)
+    found += [
+        (f"overproduction {key}", tuple(_cell(own.get(key), output) for own in surplus)) for key in keys[:_CONSTRAINTS]
+    ]
     return found
 
 
-def _low(figure: Figure | None) -> float:
+def _low(figure: Figure | None) -> Estimate | None:
+    return figure if figure is None or isinstance(figure, Estimate) else Estimate(figure.lower, 0.0)
+
+
+def _largest(figures: Iterable[Figure]) -> float:
+    return max((abs(f.mean) for f in map(_low, figures) if f is not None and math.isfinite(f.mean)), default=0.0)
+
+
+def _cell(figure: Estimate | None, largest: float) -> str:
+    """The figure; 0 for what numbers of this size cannot tell from it."""
     if figure is None:
-        return math.nan
-    return figure.mean if isinstance(figure, Estimate) else figure.lower
+        return ""
+    nothing = abs(figure.mean) <= max(_NOTHING * largest, figure.error) and figure.error <= _NEGLIGIBLE * largest
+    return "0" if nothing else str(figure)
 
 
-def _cells(numbers: Iterable[float]) -> tuple[str, ...]:
-    return aligned([0.0 if abs(n) < _NOTHING else n for n in numbers])
-
-
-def _overproduced(side: Side) -> dict[str, float]:
+def _overproduced(side: Side) -> dict[str, Estimate]:
     """`demand[video]` -> expected surplus."""
-    found: dict[str, float] = {}
+    found: dict[str, Estimate] = {}
     for name, (sets, row) in side.tables.get("overproduction", {}).items():
         labels = [", ".join(part) for part in _labels(sets)] if math.prod(map(len, sets)) == len(row) else []
         for j, figure in enumerate(row):
             label = labels[j] if labels else str(j + 1)
-            found[f"{name}[{label}]" if label else name] = _low(figure)
+            found[f"{name}[{label}]" if label else name] = _low(figure) or Estimate(math.nan, math.nan)
     return found
 
 
@@ -194,10 +203,10 @@ def _method(comparison: Comparison, *, several: bool) -> list[RenderableType]:
 
 
 def _method_words(comparison: Comparison) -> str:
-    figures = [f for side in comparison.sides for f in side.figures.values() if isinstance(f, Estimate)]
-    worst = max((f.error / max(abs(f.mean), 1e-300) for f in figures if abs(f.mean) > 1e-9), default=0.0)
     points = f", {comparison.points} reports" if comparison.points else ""
-    return f"{comparison.method}{points}; errors at most {worst:.1e} of each figure"
+    shown = [cell for _, cells in _lines([s for s in comparison.sides if s.figures]) for cell in cells]
+    other = ", or to the number behind its ±" if any("±" in cell for cell in shown) else ""
+    return f"{comparison.method}{points}; each figure is good to one unit of its last digit{other}"
 
 
 def _verdict_words(verdict: Verdict) -> tuple[str, str]:
@@ -302,12 +311,16 @@ def _panel(axis: Any, figures: Sequence[Figure | None]) -> None:
             continue
         low, high = (figure.mean, figure.mean) if isinstance(figure, Estimate) else (figure.lower, figure.upper)
         nearest = low if abs(low) < abs(high) else high
+        said = f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}"
+        end = low
+        if isinstance(figure, Estimate) and "±" in (said := figure.shown(4)):
+            axis.errorbar(low, place, xerr=figure.error, color="black", elinewidth=1, capsize=2.5, zorder=3)
+            end += math.copysign(figure.error, low)
         axis.barh(place, nearest, height=0.62, color="#4477aa")
         if high > low:
             axis.barh(place, high - low, left=low, height=0.62, color="#99bbdd")
         axis.annotate(
-            f"{low:.4g}" if f"{low:.4g}" == f"{high:.4g}" else f"{low:.4g} to {high:.4g}",
-            (low, place), xytext=(-3 if low < 0 else 3, 0), textcoords="offset points",
+            said, (end, place), xytext=(-3 if low < 0 else 3, 0), textcoords="offset points",
             va="center", ha="right" if low < 0 else "left", fontsize=8,
         )  # fmt: skip
     axis.axvline(0, color="black", linewidth=0.8)

@@ -15,6 +15,7 @@ import numpy as np
 
 from mechdsl.accounting import stated_values
 from mechdsl.evaluate import Array, evaluate
+from mechdsl.expectation import Estimate
 from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.outcome import Certificate, Check, Outcome
@@ -223,11 +224,12 @@ def menu_sheet(outcome: Outcome) -> Sheet:
 def menu_lines(outcome: Outcome) -> list[str]:
     """Which item is taken, and what the menu brings in expectation."""
     items, expected = outcome.extra["menu"], outcome.extra["expected"]
+    revenue, welfare = (Estimate(**expected[name]) for name in ("revenue", "welfare"))
     place = next(j for j, item in enumerate(items) if item is outcome.extra["item"])
     return [
         f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer the union takes item {place}",
-        f"expected revenue {_money(expected['revenue']['mean'])}, at most {_money(expected['revenue_at_most'])} by any "
-        f"menu   expected welfare {_money(expected['welfare']['mean'])}",
+        f"expected revenue {revenue}, at most {_money(expected['revenue_at_most'])} by any menu   "
+        f"expected welfare {welfare}",
     ]
 
 

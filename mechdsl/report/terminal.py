@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mechdsl.structure import Registry
 
 __all__ = [
+    "GUTTER",
     "View",
     "as_text",
     "comparison",
@@ -55,6 +56,8 @@ __all__ = [
 ]
 
 _BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")  # a rule under the head, and one above a total
+
+GUTTER = 3  # between the columns of a table
 
 _GOOD, _BAD, _FAINT, _STRONG = "green", "bold red", "dim", "bold"
 
@@ -164,7 +167,7 @@ def _tables(sheet: Sheet, view: View) -> list[RenderableType]:
     hidden = len(rows) > ROWS and not view.all_rows
     shown = [*rows[:FIRST], *rows[-LAST:]] if hidden else rows
     total = "total" if any(c.total for c in sheet.columns) else ""
-    margin = max(map(len, (first, total, *(labels[j] for j in shown), f"... {len(labels)} more"))) + 4
+    margin = max(map(len, (first, total, *(labels[j] for j in shown), f"... {len(labels)} more")))
     found: list[RenderableType] = []
     for columns in _fitting(sheet.columns, view.width - margin):
         table = _table(first, [c.title for c in columns])
@@ -184,7 +187,7 @@ def _fitting(columns: Sequence[Column], width: int) -> list[list[Column]]:
     groups: list[list[Column]] = [[]]
     used = 0
     for column in columns:
-        needed = max(map(len, (column.title, column.total, *column.cells))) + 2
+        needed = max(map(len, (column.title, column.total, *column.cells))) + GUTTER
         if groups[-1] and used + needed > width:
             groups.append([])
             used = 0

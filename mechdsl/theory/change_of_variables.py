@@ -20,7 +20,7 @@ from mechdsl.market import Choice, Market
 from mechdsl.program import Constraint, Optimum, Variable
 from mechdsl.theory.curvature import DATA, DECLARED, Curvature, curvature, is_convex_program, ranges_of
 from mechdsl.theory.notation import Rule, free_name
-from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, private_cost
+from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, private_cost, providers
 from mechdsl.theory.ranges import Ranges
 
 __all__ = [
@@ -80,13 +80,7 @@ def changes_of_variables(market: Market) -> tuple[ChangeOfVariables, ...]:
     Raises:
         InternalError: a cost that is not affine in its bearer's own type (a structure refuses such a market before).
     """
-    found = []
-    for layer in market.layers:
-        parts = private_cost(market, layer)
-        if isinstance(parts, str):
-            raise InternalError(parts)
-        if parts.type is not None:
-            found.append(parts)
+    found = providers(market)
     return tuple(_change(market, parts, len(found) > 1) for parts in found)
 
 

@@ -20,9 +20,9 @@ from mechdsl.market import Layer, Market, PrivateType
 from mechdsl.mechanism import Mechanism
 from mechdsl.program import Constraint, Status, optima
 from mechdsl.structure import Report
-from mechdsl.theory.payments import providers, type_of
+from mechdsl.theory.payments import type_of
 from mechdsl.theory.presigned import parties
-from mechdsl.theory.private_cost import PrivateCost, pointwise_objective
+from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, providers
 from mechdsl.theory.procurement import known_types
 from mechdsl.theory.sampling import batch_of, sampled_one_by_one
 from mechdsl.theory.union import union_of

@@ -210,25 +210,34 @@ def linear_outcome(mechanism: Mechanism, report: Report) -> Outcome:
     """Efficient efforts at prices equal to marginal values; the buyer covers the running cost, and nothing is left to
     share.
     """
-    solution = mechanism.solve(report)
-    ended = unsolved(mechanism, report, solution)
-    if ended is not None:
-        return ended
-    chain, terms = chain_of(mechanism.market), tariff(mechanism, report)
-    if terms.surplus < -_noise(terms):
-        return _no_market(mechanism, chain, terms)
-    efforts = solution.values[str(mechanism.market.choices_of(chain.provider.name)[0].quantity.name)]
-    buyer, middle, provider = chain.buyer.name, chain.middle.name, chain.provider.name
-    accounts = [
-        Account(buyer, middle, np.asarray(terms.bought), "unit prices"),
-        *_if_any(Account(buyer, middle, np.asarray(terms.running), "running cost")),
-        Account(middle, provider, terms.prices * efforts, "unit prices"),
-    ]
-    return effort_outcome(mechanism, report, accounts, {"prices": terms.prices, "surplus": terms.surplus}, buyer)
+    made = _chosen(mechanism, report)
+    if isinstance(made, Outcome):
+        return made
+    chain, terms, at_prices = made
+    running = Account(chain.buyer.name, chain.middle.name, np.asarray(terms.running), "running cost")
+    accounts = (at_prices[0], *_if_any(running), at_prices[1])
+    extra = {"prices": terms.prices, "surplus": terms.surplus}
+    return effort_outcome(mechanism, report, accounts, extra, chain.buyer.name)
 
 
 def tariff_outcome(mechanism: Mechanism, report: Report) -> Outcome:
     """Efficient efforts at prices equal to marginal values, and lump sums that give everyone their share."""
+    made = _chosen(mechanism, report)
+    if isinstance(made, Outcome):
+        return made
+    chain, terms, at_prices = made
+    fee = Account(chain.buyer.name, chain.middle.name, np.asarray(terms.fee), "fee")
+    subsidies = Account(chain.middle.name, chain.provider.name, terms.subsidies, "subsidies")
+    accounts = (at_prices[0], fee, at_prices[1], subsidies)
+    extra = {
+        "prices": terms.prices, "subsidies": terms.subsidies, "fee": terms.fee, "surplus": terms.surplus,
+        "weights": terms.weights,
+    }  # fmt: skip
+    return effort_outcome(mechanism, report, accounts, extra, chain.buyer.name, _entry_fees(chain, terms))
+
+
+def _chosen(mechanism: Mechanism, report: Report) -> tuple[Chain, Tariff, tuple[Account, Account]] | Outcome:
+    """Who is who, the tariff, and what unit prices pay for the efficient efforts; or why there is no contract."""
     solution = mechanism.solve(report)
     ended = unsolved(mechanism, report, solution)
     if ended is not None:
@@ -238,17 +247,8 @@ def tariff_outcome(mechanism: Mechanism, report: Report) -> Outcome:
         return _no_market(mechanism, chain, terms)
     efforts = solution.values[str(mechanism.market.choices_of(chain.provider.name)[0].quantity.name)]
     buyer, middle, provider = chain.buyer.name, chain.middle.name, chain.provider.name
-    accounts = (
-        Account(buyer, middle, np.asarray(terms.bought), "unit prices"),
-        Account(buyer, middle, np.asarray(terms.fee), "fee"),
-        Account(middle, provider, terms.prices * efforts, "unit prices"),
-        Account(middle, provider, terms.subsidies, "subsidies"),
-    )
-    extra = {
-        "prices": terms.prices, "subsidies": terms.subsidies, "fee": terms.fee, "surplus": terms.surplus,
-        "weights": terms.weights,
-    }  # fmt: skip
-    return effort_outcome(mechanism, report, accounts, extra, buyer, _entry_fees(chain, terms))
+    bought = Account(buyer, middle, np.asarray(terms.bought), "unit prices")
+    return chain, terms, (bought, Account(middle, provider, terms.prices * efforts, "unit prices"))
 
 
 def _entry_fees(chain: Chain, terms: Tariff) -> tuple[str, ...]:

@@ -25,10 +25,9 @@ from mechdsl.theory.payments import (
     moved,
     outputs,
     provider_law,
-    providers,
     type_of,
 )
-from mechdsl.theory.private_cost import PrivateCost
+from mechdsl.theory.private_cost import PrivateCost, providers
 from mechdsl.theory.procurement import known_types
 from mechdsl.theory.sensitivity import Directions, Rates, moving, rates_at
 

@@ -13,7 +13,8 @@ import numpy as np
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.mechanism import Mechanism
 from mechdsl.structure import Report
-from mechdsl.theory.payments import providers, type_of
+from mechdsl.theory.payments import type_of
+from mechdsl.theory.private_cost import providers
 from mechdsl.theory.sampling import batch_of
 
 __all__ = ["line_integrals"]

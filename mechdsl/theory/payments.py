@@ -23,7 +23,7 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.curve import Curve, curve
-from mechdsl.theory.private_cost import PrivateCost, private_cost
+from mechdsl.theory.private_cost import PrivateCost, providers
 from mechdsl.theory.virtual_cost import weight_kinks
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
     "many_errors",
     "moved",
     "provider_law",
-    "providers",
     "randomized_payments",
 ]
 
@@ -63,18 +62,6 @@ class Paid:
     payments: Mapping[str, Array]
     error: float
     method: str
-
-
-def providers(market: Market) -> tuple[PrivateCost, ...]:
-    """The layers that bear costs and have choices, their costs taken apart."""
-    found = []
-    for layer in market.layers:
-        parts = private_cost(market, layer)
-        if isinstance(parts, str):
-            raise InternalError(parts)
-        if parts.type is not None:
-            found.append(parts)
-    return tuple(found)
 
 
 def coefficients(market: Market, part: PrivateCost, solution: Solution) -> Array:

@@ -15,7 +15,7 @@ from mechdsl.errors import InternalError
 from mechdsl.formula import IndexSum, Quantity, derivative, entries, letters_of, quantities, substitute
 from mechdsl.market import Layer, Market, PrivateType
 
-__all__ = ["PrivateCost", "pointwise_objective", "private_cost", "total"]
+__all__ = ["PrivateCost", "pointwise_objective", "private_cost", "providers", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,22 @@ def private_cost(market: Market, layer: Layer) -> PrivateCost | str:
     if private.quantity in quantities(coefficient):
         return f"the cost of '{layer.name}' is not affine in its type '{private.name}'"
     return PrivateCost(layer, private, coefficient, layer.cost.xreplace({own: sp.S.Zero}))
+
+
+def providers(market: Market) -> tuple[PrivateCost, ...]:
+    """The layers with a private type, in the order of the market, their costs taken apart.
+
+    Raises:
+        InternalError: a cost that is not affine in its bearer's own type (a structure refuses such a market before).
+    """
+    found = []
+    for layer in market.layers:
+        parts = private_cost(market, layer)
+        if isinstance(parts, str):
+            raise InternalError(parts)
+        if parts.type is not None:
+            found.append(parts)
+    return tuple(found)
 
 
 def pointwise_objective(

@@ -23,8 +23,8 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.outcome import Sample
 from mechdsl.program import Optimum
 from mechdsl.structure import Report
-from mechdsl.theory.payments import Affine, fixed_part, providers, type_of
-from mechdsl.theory.private_cost import PrivateCost
+from mechdsl.theory.payments import Affine, fixed_part, type_of
+from mechdsl.theory.private_cost import PrivateCost, providers
 from mechdsl.theory.procurement import known_types
 from mechdsl.theory.rents import Along, random_rents, rents
 

@@ -25,10 +25,9 @@ from mechdsl.theory.payments import (
     moved,
     outputs,
     provider_law,
-    providers,
     type_of,
 )
-from mechdsl.theory.private_cost import PrivateCost
+from mechdsl.theory.private_cost import PrivateCost, providers
 
 __all__ = ["money_scale", "participation_check", "screening_checks"]
 

@@ -24,8 +24,8 @@ from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.notation import Rule, free_name, highest, misreport
-from mechdsl.theory.payments import Paid, coefficients, many_errors, providers
-from mechdsl.theory.private_cost import PrivateCost, total
+from mechdsl.theory.payments import Paid, coefficients, many_errors
+from mechdsl.theory.private_cost import PrivateCost, providers, total
 from mechdsl.theory.procurement import by_name, known_types, local_note, purchase_misfit, with_books
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, PAYMENT_TOLERANCE, SLACK_TOLERANCE, money_scale
 
