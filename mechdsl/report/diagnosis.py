@@ -79,7 +79,7 @@ def _regime(one: RegimeDiagnosis) -> RenderableType:
     if one.market.regime_title:
         name.append(f"  {one.market.regime_title}", style="not bold")
     if one.match.structure is None:
-        reasons = [Text(f"not {other}: {why}", style="dim") for other, why in one.match.reasons.items()]
+        reasons = [Text(told, style="dim") for told in one.match.told]
         return Group(
             name,
             Padding(Group(Text("no installed structure handles it", style="yellow"), *reasons), _INDENT, expand=False),
