@@ -140,7 +140,8 @@ def _regime_object(one: RegimeDiagnosis) -> dict[str, Any]:
     found |= {"convex": one.convex} if structure else {}
     if one.essential is not None:
         needed = [{"output": name, "for": row} for name, row in one.essential.needed]
-        found["essential"] = {"needed": needed, "never_idle": list(one.essential.never_idle)}
+        whole = {"needed": needed, "never_idle": list(one.essential.never_idle)}
+        found["essential"] = {"clash": one.essential.clash} if one.essential.clash else whole
     if one.substitution is not None:
         found["substitution"] = _substitution_object(one.substitution)
         found["not_unique"] = [dataclasses.asdict(output) for output in one.loose]
