@@ -278,3 +278,27 @@ objective wire: maximize revenue
     found = outcome(text)
     assert found.allocation["x"] == pytest.approx([demand, 3], rel=1e-9)
     assert found.payments["writer"] == pytest.approx(2 * np.array([demand, 3]) ** 1.3, rel=1e-9)
+
+
+@pytest.mark.parametrize("aim", ["revenue", "welfare"])
+@pytest.mark.parametrize(("d", "cap"), [((1, 2), 3), ((0.1, 0.2), 0.3), ((2,), 2), ((0.3,), 0.3), ((2, 0.5, 3), 5.5)])
+def test_a_total_cap_that_demands_use_up(d: tuple[float, ...], cap: float, aim: str) -> None:
+    # Prices of demands and cap could be raised against each other without end: the least of them are reported.
+    text = f"""
+market full "Total cap equals total demand"
+index k in media = 1..{len(d)}
+param d[k] in [0, inf) = {list(d)}
+layer wire
+layer writer[k] {{ type c[k] ~ uniform(0.1, 1)  choose x[k] >= 0  cost c[k] * x[k]^1.5 }}
+demand[k]: x[k] >= d[k]
+constraint cap: sum(k: x[k]) <= {cap}
+contract wire -> writer: direct
+objective wire: maximize {aim}
+report c = 0.3
+"""
+    found = outcome(text)
+    assert found.allocation["x"] == pytest.approx(d, rel=1e-9)
+    assert found.payments["writer"] == pytest.approx(np.array(d) ** 1.5, rel=1e-9)
+    weight = 0.5 if aim == "revenue" else 0.3  # of which virtual cost is 2 c - 0.1
+    assert found.shadow_price["demand"] == pytest.approx(weight * 1.5 * np.sqrt(d), rel=1e-9)
+    assert found.shadow_price["cap"] == pytest.approx(0, abs=1e-12)

@@ -519,7 +519,7 @@ def test_a_statement_is_where_its_words_are() -> None:
 
 def test_several_mistakes_are_all_found() -> None:
     text = (CASES / "bad" / "several_mistakes.mech").read_text(encoding="utf-8")
-    lines = [2, 3, 4, 6, 7, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23]  # one each; line 19 is one of two statements
+    lines = [2, 3, 4, 7, 9, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 23]  # one each; line 19 is one of two statements
     assert [line for _, line in mistakes(text)] == lines
 
 
@@ -532,6 +532,62 @@ def test_one_word_less_is_one_mistake_at_most() -> None:
             gap = " " * (token.end_pos - token.start_pos)
             found = mistakes(text[: token.start_pos] + gap + text[token.end_pos :])
             assert len(found) <= 1, (token, token.line, found)
+
+
+SHUT = {"(": ")", "[": "]", "{": "}"}
+
+
+def brackets(text: str) -> list[tuple[lark.Token, lark.Token, bool]]:
+    """Every bracket with its partner, and whether the two hold the body of a statement."""
+    tokens = syntax.parse_pieces(text).tokens
+    opened: list[int] = []
+    found = []
+    for i, token in enumerate(tokens):
+        if token in SHUT:
+            opened.append(i)
+        elif token in SHUT.values():
+            first = tokens[opened[-1] + 1]
+            found.append((tokens[opened.pop()], token, first.type not in {"NAME", "NUMBER", "STRING", "LSQB", "MINUS"}))
+    return [(a, b, body and a == "{") for a, b, body in found]
+
+
+def changed(text: str, *changes: tuple[lark.Token, str]) -> str:
+    for token, new in sorted(changes, key=lambda change: -(change[0].start_pos or 0)):
+        text = text[: token.start_pos] + new + text[token.end_pos :]
+    return text
+
+
+def test_a_forgotten_bracket_is_one_mistake_where_it_was_forgotten() -> None:
+    for text in (TEXTS[stem] for stem in CONTRACT):
+        for pair in brackets(text):
+            for token in pair[:2]:
+                assert token.line is not None
+                found = mistakes(changed(text, (token, "")))
+                assert len(found) == 1, (token, token.line, found)
+                assert abs(found[0][1] - token.line) <= 1, (token, token.line, found)
+
+
+def test_a_bracket_that_stands_twice_is_one_mistake() -> None:
+    for text in (TEXTS[stem] for stem in CONTRACT):
+        for pair in brackets(text):
+            for token in pair[:2]:
+                found = mistakes(changed(text, (token, 2 * token)))
+                assert len(found) == 1, (token, token.line, found)
+                assert abs(found[0][1] - (token.line or 0)) <= 1, (token, token.line, found)
+
+
+def test_a_body_with_other_brackets_or_none_is_one_mistake() -> None:
+    for text in (TEXTS[stem] for stem in CONTRACT):
+        bodies = [(opener, closer) for opener, closer, body in brackets(text) if body]
+        for opener, closer in bodies:
+            for one, other in (("", ""), ("(", ")"), ("[", "]"), ("{", ")"), ("(", "}")):
+                found = mistakes(changed(text, (opener, one), (closer, other)))
+                assert len(found) == 1, (opener.line, one, other, found)
+                place = closer.line if one == "{" else opener.line
+                assert abs(found[0][1] - (place or 0)) <= 1, (opener.line, one, other, found)
+        without = changed(text, *((token, "") for pair in bodies for token in pair))
+        assert {code for code, _ in mistakes(without)} == {"M004"}
+        assert len(mistakes(without)) <= len(bodies)
 
 
 def test_one_word_more_is_hardly_more_than_one_mistake() -> None:
@@ -560,9 +616,14 @@ def test_no_more_mistakes_than_anyone_reads() -> None:
         ("layer a { cost f(x }\nlet b = 2", [("M005", 1)]),
         ("layer a[k { cost 1 }\nlet b = 2", [("M005", 1)]),
         ("regime { set a = 1 }\nregime b { set = 1 }", [("M004", 1), ("M004", 2)]),
-        ("regime a {\n  layer b {\n    cost 1\n  set c = 1\n}\nregime d { set c = 2 }", [("M005", 2)]),
-        ("layer a {\n  cost 1\n", [("M005", 1)]),
+        ("regime a {\n  layer b {\n    cost 1\n  set c = 1\n}\nregime d { set c = 2 }", [("M005", 3)]),
+        ("layer a {\n  cost 1\n", [("M005", 2)]),
         ("layer a {\n  let b = 1\n  cost 1\n}", [("M009", 2)]),
+        ("layer a {\nlet b = 1\ncost 1\n}\nregime r { set b = 2 }", [("M009", 2)]),
+        ("layer a {\n  cost 1\nregime r\n  set b = 2\n}", [("M005", 2), ("M004", 4)]),
+        ("regime r {\n  set b = 2\nlet c = 1\nclaim d: c >= 1", [("M005", 2)]),
+        ("regime r {\n  layer a { cost 1 }}\n  set b = 2\n}", [("M006", 2)]),
+        ('market m "x" {\n  let b = 1\n  let c =\n}\nlet d =', [("M004", 1), ("M004", 3), ("M004", 5)]),
         ("layer a {\n  chose x\n  cots 1\n}", [("M007", 2), ("M007", 3)]),
         ("what is this {\n  type c ~ uniform(0, 1)\n}\nlet b = 1", [("M007", 1)]),
         ("let a = 'x'\nlet b = 1".replace("'", "`"), [("M003", 1)]),

@@ -53,9 +53,9 @@ TEXT = (
     Explanation(
         "M005",
         "a bracket is never closed",
-        "The bracket that is shown was opened, and the text goes on with something that cannot stand inside it, "
-        "or ends. Brackets are (), [] and {}; only an interval such as [0, inf) may open with one kind and close "
-        "with another.",
+        "A bracket was opened, and the text goes on with something that cannot stand inside it, or ends. What is "
+        "shown is the bracket, or where its end is missed if that is in a later line. Brackets are (), [] and {}; "
+        "only an interval such as [0, inf) may open with one kind and close with another.",
         "Add the closing bracket before the place that the message names. 'mechdsl fmt' shows the nesting by its "
         "layout once the text reads.",
         bad="let total = sum(k: x[k]\nlet double = 2 * total",

@@ -166,6 +166,25 @@ class Monotone:
             and np.all(np.isfinite(numbers.lower[self.own]))
         )
 
+    def but_for_caps(self, numbers: Numbers) -> bool:
+        """Whether it would be without caps: rows that only lose from more `x`, and allow some.
+
+        Its natural sizes are those without them: what is cheapest that serves, whether or not there is room for it.
+        """
+        form, t = self.form, self.form.linear
+        if not (self.possible and np.all(np.isfinite(numbers.lower[self.own]))):
+            return False
+        gained = [
+            *((f.terms.rows, s * w) for f, s, w in zip(form.families, self.signs, numbers.weights, strict=True)),
+            (t.rows, self.linear_sign * numbers.linear),
+        ]
+        gains, loses = (np.zeros(form.m + 1, dtype=bool) for _ in range(2))
+        for rows, gain in gained:
+            gains[rows[gain > 0]] = True
+            loses[rows[gain < 0]] = True
+        refused = form.auxiliary_row | (numbers.constant[1:] * form.relation < 0)
+        return not (loses[0] or np.any(gains & loses) or np.any(loses[1:] & refused))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Natural:
@@ -271,7 +290,7 @@ def natural(monotone: Monotone, numbers: Numbers) -> Natural:
     if np.any(row_log[needy] <= 1.0 - _LARGEST):
         least = needy[row_log[needy] <= 1.0 - _LARGEST]
         floor = np.where(monotone.own & _serves(monotone, least), given(1.0 - _LARGEST), 0.0)
-    return Natural(x, row_cost, column_cost, _scales(monotone, x, body, column_cost, needs), needs, short, floor)
+    return Natural(x, row_cost, column_cost, _scales(monotone, numbers, x, column_cost, needs), needs, short, floor)
 
 
 def _all_there_is(monotone: Monotone, numbers: Numbers) -> Array:
@@ -384,12 +403,16 @@ def _serves(monotone: Monotone, rows: Positions) -> npt.NDArray[np.bool_]:
     return np.asarray(_served(monotone, log, rows, -np.inf) == 0.0)
 
 
-def _scales(monotone: Monotone, x: Array, body: Array, column_cost: Array, needs: Array) -> Scales:
-    """Columns by the start, rows by what they ask for, each block's objective by its cost at the start."""
+def _scales(monotone: Monotone, numbers: Numbers, x: Array, column_cost: Array, needs: Array) -> Scales:
+    """Columns by the start, rows by what they ask for (or allow), each block's objective by its cost at the start."""
     form, component = monotone.form, monotone.structure.component
     cost = added(component, np.where(monotone.own, column_cost, 0.0), int(component.max(initial=-1)) + 1)
     column = np.where(x > 0, x, 1.0)
-    row = needs if needs.min(initial=1.0) > 0 else np.where(needs > 0, needs, np.where(body != 0, np.abs(body), 1.0))
+    row = needs
+    if needs.min(initial=1.0) <= 0:
+        body, allowed = Point(form, numbers, x).rows()[1:] * form.relation, numbers.constant[1:] * form.relation
+        size = np.where((allowed > 0) & (body < allowed), allowed, np.where(body != 0, np.abs(body), 1.0))
+        row = np.where(needs > 0, needs, size)
     if form.definitions:
         row = row.copy()
         for block, parts in form.definitions:

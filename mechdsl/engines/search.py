@@ -22,6 +22,7 @@ from mechdsl.engines.form import Form, Point
 from mechdsl.engines.gap import duality_gap, reach
 from mechdsl.engines.ipopt import Ipopt, Stopped
 from mechdsl.engines.linear import vertex
+from mechdsl.engines.prices import least_prices
 from mechdsl.engines.refine import Guess, follow, guessed, settle
 from mechdsl.engines.residuals import Residuals, Verdict, largest
 from mechdsl.engines.scaling import (
@@ -49,6 +50,7 @@ SOUND = 1e-6  # residuals up to which a point is called optimal
 FEW = 10  # columns up to which refining the natural point is tried first: it costs less than Ipopt's start alone
 WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolve the small ones
 BELIEVABLE = 1e-3  # of all costs, what may be paid for constraints that do not bind
+DEAR = 10.0  # times the objective, what all constraints may be worth before less is looked for
 BESIDE = 1e-3  # of a bound, up to which a decision may belong at it
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
 FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
@@ -106,8 +108,9 @@ class Search:
         self.stated = self.form.at(parameters)
         self.numbers = self.stated
         self.monotone = machine.monotone.holds(self.stated)
+        self.sized = self.monotone or machine.monotone.but_for_caps(self.stated)
         self.convex = machine.program.convex is True
-        if self.monotone:  # vanishing weights in the place of zeros
+        if self.sized:  # vanishing weights in the place of zeros
             self.numbers = vanishing(self.form, machine.costs, self.stated, machine.monotone.own)
         self.sense = 1.0 if machine.program.sense == "minimize" else -1.0
         self.iterations = 0
@@ -123,7 +126,7 @@ class Search:
             if candidate.worst <= CERTIFIED:
                 return self.solution(candidate, Status.OPTIMAL)
             candidates.append(candidate)
-        sizes = natural(self.machine.monotone, self.numbers) if self.monotone else None
+        sizes = natural(self.machine.monotone, self.numbers) if self.sized else None
         if sizes is not None and len(sizes.short):
             return self.short(sizes)
         unraised = self.numbers
@@ -172,9 +175,7 @@ class Search:
 
     def ways(self, sizes: Natural | None, near: Guess | None) -> Iterator[Candidate]:
         """Candidates in the order in which they are worth trying; each is worked out when it is asked for."""
-        scales, first = (
-            (sizes.scales, sizes.x) if sizes else balanced(self.machine.costs, self.machine.structure, self.numbers)
-        )
+        scales, first = self.scaled(sizes)
         self.last = first
         if sizes is not None:
             if self.convex and self.form.n <= FEW:
@@ -196,6 +197,10 @@ class Search:
                 return
             if found is not None:
                 yield from self.at_a_vertex(found, scales)
+        yield from self.finely(scales, first)
+
+    def finely(self, scales: Scales, first: Array) -> Iterator[Candidate]:
+        """What Ipopt finds by itself, refined and as it is."""
         stopped = self.stopped(scales, first, {"tol": FINE})
         guess = self.from_ipopt(stopped, scales)
         raw = self.as_stopped(stopped, guess)
@@ -204,11 +209,21 @@ class Search:
             for candidate in self.settled(one, STEPS, "Ipopt, refined"):
                 if self.agrees(candidate, raw):
                     yield candidate
+        lean = None if self.monotone else least_prices(self.machine.conditions, self.numbers, guess)
+        for candidate in self.settled(lean, STEPS, "Ipopt, refined at least prices") if lean is not None else ():
+            if self.agrees(candidate, raw):
+                yield candidate
         if raw.worst > CERTIFIED and self.convex and self.form.smooth:
             yield from self.doing_nothing()
         yield raw
 
     # ------------------------------------------------------------------------------------------------ ways to a point
+
+    def scaled(self, sizes: Natural | None) -> tuple[Scales, Array]:
+        """Scales and a first point: the natural ones, if there are."""
+        if sizes is not None:
+            return sizes.scales, sizes.x
+        return balanced(self.machine.costs, self.machine.structure, self.numbers)
 
     def coarseness(self) -> float:
         """Ipopt's tolerance before a refinement: what has to be told apart shrinks with the number of columns."""
@@ -219,8 +234,10 @@ class Search:
     def stopped(self, scales: Scales, first: Array, settings: Mapping[str, Any]) -> Stopped:
         """Where Ipopt stops."""
         ours = {"max_iter": 3000, **settings}
-        if self.monotone:  # scaled already, and started inside
-            ours |= {"nlp_scaling_method": "none", "mu_init": 1e-4, "max_iter": 500}
+        if self.sized:  # scaled already
+            ours |= {"nlp_scaling_method": "none", "max_iter": 500}
+        if self.monotone:  # and started inside
+            ours |= {"mu_init": 1e-4}
         stopped = self.machine.ipopt.solve(self.numbers, scales, first, {**ours, **self.options})
         self.iterations += stopped.iterations
         self.last = stopped.x
@@ -239,9 +256,23 @@ class Search:
 
     def settled(self, guess: Guess, steps: int, method: str) -> Iterator[Candidate]:
         """The refined guess, if the refinement gets anywhere."""
-        found = settle(self.machine.conditions, self.numbers, guess, steps, EXACT)
+        conditions, numbers = self.machine.conditions, self.numbers
+        found = settle(conditions, numbers, guess, steps, EXACT)
         if found.error < SOUND:
-            yield self.judged(found, None, Status.OPTIMAL, method)
+            lean = least_prices(conditions, numbers, found) if self.dear(found) else None
+            again = settle(conditions, numbers, lean, steps, EXACT) if lean is not None else found
+            yield self.judged(again if again.error < SOUND else found, None, Status.OPTIMAL, method)
+
+    def dear(self, found: Guess) -> bool:
+        """Whether caps may be paid against what asks for more: too many rows hold, or are worth far more than costs."""
+        form = self.form
+        if form.above or not np.any(found.multipliers[(form.relation < 0) & ~form.auxiliary_row]):
+            return False
+        if np.count_nonzero(found.active) > np.count_nonzero(found.free):
+            return True
+        system = System(self.machine.conditions, self.numbers, found.x, found.multipliers, found.free, found.active)
+        paid = float(np.abs(found.multipliers) @ np.maximum(system.more, system.less))
+        return paid > DEAR * abs(float(system.point.rows()[0]))
 
     def at_the_kinks(self, guess: Guess) -> Guess:
         """The guess with what is nearly at a bound put there.
@@ -344,7 +375,7 @@ class Search:
             verdict = self.believed(verdict, guess.x)
         gap = None
         if self.convex and form.smooth and verdict.feasibility < SOUND:
-            box = reach(self.machine.costs, numbers, guess.x, self.monotone)
+            box = reach(self.machine.costs, numbers, guess.x, self.sized)
             own = self.machine.monotone.own
             if box is not None:
                 gap = duality_gap(
@@ -466,7 +497,7 @@ class Search:
 
     def nearest(self) -> Candidate | None:
         """The point of least violation."""
-        scales, first = balanced(self.machine.costs, self.machine.structure, self.numbers)
+        scales, first = self.scaled(natural(self.machine.monotone, self.numbers) if self.sized else None)
         x = least_violation(self.machine.structure, self.numbers, scales, first, {"max_iter": 3000})
         if x is None:
             return None

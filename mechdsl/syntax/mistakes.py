@@ -22,9 +22,11 @@ from mechdsl.syntax.scan import token_span
 __all__ = [
     "FORMS",
     "Scene",
+    "early",
     "misplaced",
     "misspelt",
     "nearest",
+    "surplus",
     "too_deep",
     "unclosed",
     "unexpected",
@@ -141,12 +143,13 @@ def nearest(word: str, known: Iterable[str], *, elsewhere: bool = False) -> str 
         elsewhere: other languages' words count too.
     """
     names = sorted(known)
+    if word.lower() in names:
+        return word.lower()
     if elsewhere and SYNONYMS.get(word.lower()) in names:
         return SYNONYMS[word.lower()]
-    if elsewhere and word.lower() in STRANGERS:
+    if word.lower() in STRANGERS:
         return None
-    exact = [name for name in names if name == word.lower()]
-    return next(iter(exact or difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
 
 
 # ---------------------------------------------------------------------------------------------------------- messages
@@ -172,37 +175,58 @@ def unexpected(scene: Scene) -> Diagnostic:
     return Diagnostic("M004", message, token_span(token), _remedy(scene))
 
 
-def unclosed(opener: Token, found: Token, body: str | None, statement: bool) -> Diagnostic:
-    """M005, at the opening bracket: where it was forgotten is said in the message.
+def unclosed(opener: Token, before: Token, found: Token, body: str | None = None, *, statement: bool) -> Diagnostic:
+    """M005, where the end is missed: at the opening bracket, if that stands in the same line.
 
     Args:
         opener: the bracket that nothing closes.
-        found: what stands where its end was missed.
+        before: the token after which its end was missed.
+        found: what stands there.
         body: the kind of body that the bracket opens, or None for a bracket within a statement.
         statement: `found` opens a statement.
     """
     closer = _CLOSER[opener.value]
     if found.type == END:
-        message = f"this '{opener}' is never closed: the text ends first"
-        hint = f"Add '{closer}' where it should end."
+        on, hint = "the text ends first", f"Add '{closer}' where it should end."
     elif body:
-        message = (
-            f"this '{opener}' is never closed: line {found.line} goes on with '{found}', which is no part of {_a(body)}"
-        )
+        on = f"line {found.line} goes on with '{found}', which is no part of {_a(body)}"
         hint = f"Add '{closer}' before '{found}'."
     elif statement:
-        message = f"this '{opener}' is never closed: line {found.line} goes on with the statement '{found}'"
-        hint = f"Add '{closer}' before it."
+        on, hint = f"line {found.line} goes on with the statement '{found}'", f"Add '{closer}' before it."
+    else:
+        on, hint = "", f"Add '{closer}' before it."
+    if before.line != opener.line:
+        opened = f"'{opener}' of line {opener.line}, column {opener.column}"
+        on = on or f"found {_quoted(found)}"
+        message = f"expected '{closer}' after {_quoted(before)}: the {opened} is not closed, and {on}"
+        return Diagnostic("M005", message, token_span(before), hint)
+    if on:
+        message = f"this '{opener}' is never closed: {on}"
     else:
         message = f"this '{opener}' is not closed before {_quoted(found)} in line {found.line}, column {found.column}"
-        hint = f"Add '{closer}' before it."
     return Diagnostic("M005", message, token_span(opener), hint)
 
 
 def unopened(token: Token, head: Sequence[Token]) -> Diagnostic:
-    """M004: the body of a layer, regime or experiment lacks its opening brace."""
-    message = f"expected '{{' before '{token}': it is part of the body of '{' '.join(head[:2])}'"
+    """M004: the body of a layer, regime or experiment lacks its opening brace, or has another bracket."""
+    if token in ("(", "["):
+        message = f"expected '{{', found '{token}': the body of '{' '.join(head[:2])}' stands in braces"
+    else:
+        message = f"expected '{{' before '{token}': it is part of the body of '{' '.join(head[:2])}'"
     return Diagnostic("M004", message, token_span(token), f"For example: '{FORMS[head[0]]}'.")
+
+
+def surplus(brace: Token, head: str | None) -> Diagnostic:
+    """M004: a `{` where no body can start, or where it has started.
+
+    Args:
+        brace: which is passed over.
+        head: the keyword of the statement that has no body; None where the brace stands for the second time.
+    """
+    if head is None:
+        return Diagnostic("M004", "this body is opened already", token_span(brace), "Delete the second '{'.")
+    hint = "Delete its braces: what it holds stands at the top of the file."
+    return Diagnostic("M004", f"'{head}' has no body in braces", token_span(brace), hint)
 
 
 def unmatched(closer: Token, opener: Token | None) -> Diagnostic:
@@ -216,9 +240,18 @@ def unmatched(closer: Token, opener: Token | None) -> Diagnostic:
     return Diagnostic("M006", message, token_span(closer), hint)
 
 
+def early(head: Sequence[Token], closer: Token, last: Token) -> Diagnostic:
+    """M006, at the brace that ends a body too early: by the layout the body goes on to another."""
+    message = f"this '}}' ends the body of '{' '.join(head)}' already, and so does the '}}' of line {last.line}"
+    return Diagnostic("M006", message, token_span(closer), "Delete one of the two.")
+
+
 def misspelt(token: Token, near: str) -> Diagnostic:
     """M007: a word that is nearly the keyword that could stand there."""
-    return Diagnostic("M007", f"unknown keyword '{token}'", token_span(token), f"Did you mean '{near}'?")
+    hint = f"Did you mean '{near}'?"
+    if SYNONYMS.get(token.value.lower()) == near and near in FORMS:
+        hint += f" For example: '{FORMS[near]}'."
+    return Diagnostic("M007", f"unknown keyword '{token}'", token_span(token), hint)
 
 
 def unknown(scene: Scene) -> Diagnostic:

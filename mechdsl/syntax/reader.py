@@ -25,7 +25,11 @@ from mechdsl.syntax.scan import MAX_MISTAKES, MAX_OPERATORS, Scan, token_span
 __all__ = ["Reading", "read_tokens"]
 
 _CLOSER = MappingProxyType({"(": "RPAR", "[": "RSQB", "{": "RBRACE"})
-_OPENER = MappingProxyType({")": "(", "]": "[", "}": "{"})
+_PAIR = MappingProxyType({"(": ")", "[": "]", "{": "}"})
+_OPENER = MappingProxyType({closer: opener for opener, closer in _PAIR.items()})
+_NAMED = MappingProxyType({"{": "LBRACE", ")": "RPAR", "]": "RSQB", "}": "RBRACE"})
+_SIGNS = frozenset({",", ":", ")", "]", "+", "-", "*", "/", "^"})
+"""What goes on with a statement; no body starts or ends with one."""
 _MAX_STACK = 4 * MAX_OPERATORS  # nested to the right, an operator takes up to two places, a bracket some more
 
 
@@ -54,14 +58,16 @@ class _Statement:
         keyword: that it starts with; for a piece of the command line, `:` and its name.
     """
 
-    __slots__ = ("base", "body", "closed", "faulted", "keyword", "opened", "start")
+    __slots__ = ("base", "body", "closed", "faulted", "keyword", "looked", "opened", "start", "unopened")
 
     def __init__(self, start: int, base: int, keyword: str) -> None:
         self.start = start
         self.base = base
+        self.looked = start + 1  # no statement starts in it up to here
         self.keyword = keyword
         self.opened: list[int] = []  # brackets not yet closed, by index
         self.body: int | None = None  # the brace that opened its body
+        self.unopened = False  # that brace was forgotten
         self.closed = False  # its body is over
         self.faulted = False  # it has been blamed
 
@@ -76,11 +82,12 @@ class _Reader:
         self._scanned = tuple(m.span.start for m in scanned.mistakes if m.span)
         self._grammar = grammar
         self._start = start
-        self._tokens = list(scanned.tokens)
+        self._tokens = list(scanned.tokens)  # mended as we go
         self._parser = grammar.lark.parse_interactive(start=start)
         self._state = self._parser.parser_state
         self._outer: list[_Statement] = []  # those in whose bodies we are
         self._current: _Statement | None = None if start == "file" else _Statement(0, 1, f":{start}")
+        self._ended: list[tuple[int, int]] = []  # bodies that are over: first token of the statement, closing brace
         self._respelt = False  # the next statement was blamed for its keyword already
         self._marks = Landmarks(grammar, self._tokens)
 
@@ -88,6 +95,10 @@ class _Reader:
         """Read on until the end, or until there is enough to complain about."""
         i = 0
         while len(self.mistakes) < MAX_MISTAKES:
+            if self._tokens[i] == "}" and self._is_early(i):
+                self._blame(self._current, i, mistakes.unmatched(self._tokens[i], None))
+                self._pass_over(i)
+                continue
             token = self._typed(i)
             states, values = list(self._state.state_stack), list(self._state.value_stack)
             if len(states) > _MAX_STACK:
@@ -137,19 +148,21 @@ class _Reader:
             if current is not None and current.opened:
                 current.opened.pop()
             else:
-                self._leave()
+                self._leave(i)
 
     def _heads_body(self, statement: _Statement) -> bool:
         return statement.keyword in BODIES and not statement.closed and not statement.opened
 
-    def _enter(self, statement: _Statement, i: int | None) -> None:
-        """Go on in the body of a statement, opened by brace `i` if the text has one."""
+    def _enter(self, statement: _Statement, i: int) -> None:
+        """Go on in the body of a statement, opened by brace `i`."""
         statement.body = i
         self._outer.append(statement)
         self._current = None
 
-    def _leave(self) -> None:
+    def _leave(self, i: int) -> None:
+        """The body we are in ends, with brace `i`."""
         statement = self._outer.pop()
+        self._ended.append((statement.start, i))
         statement.closed = True
         self._current = statement
 
@@ -205,7 +218,15 @@ class _Reader:
             self._end_statement()
             return start
         i = i if start is None else self._read_again(start)
-        for repair in (self._close_brackets, self._drop_closer, self._open_body, self._change_body, self._respell):
+        repairs = (
+            self._close_brackets,
+            self._drop_closer,
+            self._open_body,
+            self._pass_brace,
+            self._change_body,
+            self._respell,
+        )
+        for repair in repairs:  # the first that knows what to do says where reading goes on
             resumed = repair(i)
             if resumed is not None:
                 return resumed
@@ -227,8 +248,11 @@ class _Reader:
         current = self._current
         if current is None or current.closed:
             return None
-        earlier = range(current.start + 1, i)
-        return next((j for j in earlier if self._marks.first_on_line(j) and self._marks.opens_statement(j)), None)
+        while current.looked < i:
+            if self._marks.first_on_line(current.looked) and self._marks.opens_statement(current.looked):
+                return current.looked
+            current.looked += 1
+        return None
 
     def _read_again(self, end: int) -> int:
         """Take the current statement from its start to token `end`, and no further."""
@@ -253,14 +277,20 @@ class _Reader:
         token = self._tokens[i]
         ends = token.type == END or self._marks.starts(i, self._body)
         states, values = list(self._state.state_stack), list(self._state.value_stack)
-        for count in range(1, len(current.opened) + 1):
-            opener = self._tokens[current.opened[-count]]
-            if not self._lacks_closer(current.opened[-count], i) or not self._attempt([_CLOSER[opener.value]]):
+        closers: list[str] = []
+        for opened in reversed(current.opened):
+            opener = self._tokens[opened]
+            if not self._lacks_closer(opened, i) or not self._attempt([_CLOSER[opener.value]]):
                 break
-            if self._takes(self._typed(i).type) or (ends and count == len(current.opened)):
-                found = mistakes.unclosed(opener, token, None, statement=self._marks.starts(i, self._body))
+            closers.append(_PAIR[opener.value])
+            if self._takes(self._typed(i).type) or (ends and len(closers) == len(current.opened)):
+                found = mistakes.unclosed(
+                    opener, self._tokens[i - 1], token, statement=self._marks.starts(i, self._body)
+                )
                 self._blame(current, i, found)
-                del current.opened[-count:]
+                self._return_to(states, values)
+                for closer in reversed(closers):
+                    self._put_in(i, closer)
                 return i
         self._return_to(states, values)
         return None
@@ -293,21 +323,79 @@ class _Reader:
         opener = self._tokens[opened[-1]] if opened else None
         if opener == _OPENER[token.value] or (token == "}" and opener is None and self._outer):
             return None  # it closes what it should, but something is missing before it
+        if opener is None and self._ends_body(i):
+            outer = self._outer[-1]
+            assert outer.body is not None
+            self._blame(outer, i, mistakes.unmatched(token, self._tokens[outer.body]))
+            self._respell_bracket(i, "}")
+            return i
+        closer = _CLOSER[opener.value] if opener is not None else ""
+        if opener is None or not self._lacks_closer(opened[-1], i + 1) or not self._attempt([closer]):
+            early = self._ended_early(i) if token == "}" and opener is None else None
+            found = mistakes.unmatched(token, None) if early is None else mistakes.early(*early, token)
+            self._blame(current if early is None else None, i, found)
+            self._pass_over(i)
+            return i
         self._blame(current, i, mistakes.unmatched(token, opener))
-        if opener is not None and self._attempt([_CLOSER[opener.value]]):
-            opened.pop()
+        opened.pop()
+        if token == "}":
+            self._marks.forget_braces()
         return i + 1
 
+    def _ended_early(self, i: int) -> tuple[Sequence[Token], Token] | None:
+        """The statement whose body the `}` at `i` should have ended by the layout, and the `}` that ended it."""
+        for start, end in reversed(self._ended):
+            head, closer = self._tokens[start], self._tokens[end]
+            if head.column == self._tokens[i].column and self._marks.first_on_line(start):
+                goes_on = all(not self._marks.back(j, start) for j in range(end, i))
+                return (self._tokens[start : start + 2], closer) if goes_on and self._marks.first_on_line(i) else None
+        return None
+
+    def _ends_body(self, i: int) -> bool:
+        """Whether the `)` at `i` stands where the `}` of the body should."""
+        after = self._tokens[i + 1]
+        return (
+            bool(self._outer)
+            and (self._current is None or self._complete(self._expected()))
+            and (self._marks.missing > 0)
+            and (after.type == END or after == "}" or self._marks.opens_statement(i + 1))
+            and after.value not in self._grammar.statements[self._body] - self._grammar.statements["file"]
+        )
+
     def _open_body(self, i: int) -> int | None:
-        """Put in the brace that should open a body: `layer creator[k] type c[k] ~ ...`."""
-        current, word = self._current, self._tokens[i].value
-        if current is None or not self._heads_body(current) or not self._marks.opens_statement(i):
+        """Put in the brace that should open a body, `layer creator[k] type c[k] ~ ...`, or take the bracket that stands
+        there for it.
+        """
+        current, token = self._current, self._tokens[i]
+        if current is None or not self._heads_body(current):
             return None
-        statements = self._grammar.statements
-        if word not in statements[current.keyword] or not self._attempt(["LBRACE"]):
+        other = token.value in ("(", "[")
+        first = i + 1 if other else i
+        held = self._grammar.statements[current.keyword]
+        if not self._marks.opens_statement(first) or self._tokens[first].value not in held or not self._takes("LBRACE"):
             return None
-        self._blame(current, i, mistakes.unopened(self._tokens[i], self._tokens[current.start : i]))
-        self._enter(current, None)
+        self._blame(current, i, mistakes.unopened(token, self._tokens[current.start : i]))
+        if other:
+            self._respell_bracket(i, "{")
+        else:
+            self._put_in(i, "{")
+        current.unopened = True
+        return i
+
+    def _pass_brace(self, i: int) -> int | None:
+        """Pass over the braces of what has no body, `market m "title" { ... }`, and over a `{` that stands twice."""
+        current = self._current
+        if self._tokens[i] != "{":
+            return None
+        twice = current is None and bool(self._outer) and self._tokens[i - 1] == "{"
+        bare = current is not None and current.keyword == "market" and not current.opened
+        if not (twice or (bare and self._complete(self._expected()))):
+            return None
+        self._blame(current, i, mistakes.surplus(self._tokens[i], None if twice else "market"))
+        partner = self._marks.partners.get(i)
+        if bare and partner is not None:
+            self._pass_over(partner)
+        self._pass_over(i)
         return i
 
     def _change_body(self, i: int) -> int | None:
@@ -321,12 +409,13 @@ class _Reader:
         fits = token.type == END or any(token.value in self._grammar.statements[body] for body in around)
         if self._outer and fits and self._forgotten(i):
             outer = self._outer[-1]
-            if outer.body is not None:
-                found = mistakes.unclosed(self._tokens[outer.body], token, outer.keyword, statement=True)
-                self._blame(outer, i, found)
-            self._parser.feed_token(Token("RBRACE", ""))
-            self._leave()
-            self._marks.missing -= 1
+            assert outer.body is not None
+            end = self._marks.dedent(outer.start, outer.body, i)
+            last, after = self._tokens[end - 1], self._tokens[end]
+            body = None if after.value in self._grammar.statements[outer.keyword] else outer.keyword
+            found = mistakes.unclosed(self._tokens[outer.body], last, after, body, statement=True)
+            self._blame(outer, i, found)
+            self._put_in(i, "}")
             return i
         if token.type == END:
             return None
@@ -336,18 +425,44 @@ class _Reader:
 
     def _forgotten(self, i: int) -> bool:
         """Whether the body we are in should have ended: the text lacks a brace, and the indentation goes back."""
-        token, outer = self._tokens[i], self._tokens[self._outer[-1].start]
-        if token.type == END:
+        outer = self._outer[-1]
+        assert outer.body is not None
+        if self._tokens[i].type == END:
             return True
-        back = (token.column or 0) <= (outer.column or 0)
-        return self._marks.missing > 0 and (back or not self._marks.first_on_line(i))
+        if self._marks.missing > 0:
+            return outer.unopened or not self._marks.first_on_line(i) or self._marks.back(i, outer.start)
+        return self._marks.outlives(i, outer.start, outer.body, outer.keyword)
+
+    # ------------------------------------------------------------------------------------------------ mending the text
+
+    def _put_in(self, i: int, bracket: str) -> None:
+        """Put a bracket that was forgotten before token `i`, right after the one before it."""
+        before = self._tokens[i - 1]
+        column = before.end_column
+        added = Token(
+            _NAMED[bracket], bracket, before.end_pos, before.line, column, before.line, column, before.end_pos
+        )
+        self._tokens.insert(i, added)
+        self._marks.forget_braces()
+
+    def _pass_over(self, i: int) -> None:
+        del self._tokens[i]
+        self._marks.forget_braces()
+
+    def _respell_bracket(self, i: int, bracket: str) -> None:
+        self._tokens[i] = self._tokens[i].update(type=_NAMED[bracket], value=bracket)
+        self._marks.forget_braces()
 
     def _respell(self, i: int) -> int | None:
         """Read a misspelt keyword as the one it is near; pass over a statement that starts with no keyword at all."""
         token = self._tokens[i]
+        expected = self._expected()
+        if token.type == "PATH" and self._marks.first_on_line(i) and self._complete(expected):
+            self._end_statement()
+            self._blame(None, i, mistakes.unknown(self._scene(i)))
+            return self._resume(i + 1)
         if token.type not in WORDS:
             return None
-        expected = self._expected()
         words = [word for word, terminal in self._grammar.keywords.items() if terminal in expected]
         leads = self._marks.first_on_line(i) or self._tokens[i - 1] in ("{", ":")
         near = mistakes.nearest(token.value, words, elsewhere=leads)
@@ -411,6 +526,20 @@ class _Reader:
         body = self._outer[-1].body
         alone = self._marks.first_on_line(i) or (body is not None and self._tokens[body].line == self._tokens[i].line)
         return self._marks.extra > 0 and not alone
+
+    def _is_early(self, i: int) -> bool:
+        """Whether the `}` at `i` would end a body that goes on after it: there is one too many."""
+        if not self._outer or (self._current is not None and self._current.opened):
+            return False
+        outer = self._outer[-1]
+        next_ = i + 2 if self._tokens[i + 1].type == "STRING" else i + 1
+        after = self._tokens[next_]
+        around = self._outer[-2].keyword if len(self._outer) > 1 else "file"
+        if self._marks.opens_statement(next_):
+            held = after.value in self._grammar.statements[outer.keyword] - self._grammar.statements[around]
+            inner = not self._marks.first_on_line(i) and not self._marks.back(next_, outer.start)
+            return held and (self._marks.extra > 0 or inner)
+        return self._marks.extra > 0 and after.value in _SIGNS
 
     def _find_body(self, i: int) -> int | None:
         """The brace that opens the body of a statement whose head is at fault at token `i`."""

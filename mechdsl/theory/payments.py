@@ -242,8 +242,9 @@ def _blended(tables: Sequence[Array], weights: Array) -> Array:
     every = np.array(tables)
     positive = np.all(every > 0, axis=0)
     logs = np.log(np.where(positive, every, 1.0))
-    blended: Array = np.where(positive, np.exp(np.tensordot(weights, logs, 1)), np.tensordot(weights, every, 1))
-    return blended
+    with np.errstate(over="ignore"):
+        blended: Array = np.where(positive, np.exp(np.tensordot(weights, logs, 1)), np.tensordot(weights, every, 1))
+    return np.where(np.isfinite(blended), blended, every[0])
 
 
 def cost_payments(mechanism: Mechanism, report: Report) -> Paid:
