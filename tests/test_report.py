@@ -336,7 +336,7 @@ def test_derivations_are_sound_pages() -> None:
 def test_formulas_are_tidy(path: Path) -> None:
     """No empty parentheses, no double signs, no factor 1, no operator in letters of a name."""
     for one in mechdsl.load(path).derivation().inspections:
-        for step in one.derivation.steps:
+        for step in one.derivation.steps if one.derivation else ():
             for formula in (step.formula, *(f for _, f in step.formulas)):
                 assert not re.search(r"\(\)|[−+] ?[−+]|\(−[^()]*\)[·)/]|−\(Σ|\b1·|·1\b", text(formula)), text(formula)
                 found = latex_formula(formula)

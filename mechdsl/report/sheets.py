@@ -21,7 +21,7 @@ from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.outcome import Certificate, Check, Outcome
 from mechdsl.program import Constraint
-from mechdsl.theory.virtual_cost import virtual_cost_of
+from mechdsl.theory.virtual_cost import HIGHEST, virtual_cost_of
 
 if TYPE_CHECKING:
     from mechdsl.pipeline import Run
@@ -68,7 +68,7 @@ def aligned(values: Iterable[float]) -> tuple[str, ...]:
 
     NaN, which stands for an entry there is none of, is left blank.
     """
-    texts = ["" if np.isnan(v) else f"{v + 0.0:.6g}" for v in values]
+    texts = ["" if np.isnan(v) else _money(v) for v in values]
     tails = [len(text) - len(_before_point(text)) for text in texts]
     longest = max(tails, default=0)
     return tuple(text + " " * (longest - tail) if text else "" for text, tail in zip(texts, tails, strict=True))
@@ -79,7 +79,7 @@ def _before_point(text: str) -> str:
 
 
 def _money(value: float) -> str:
-    return f"{value + 0.0:.6g}"
+    return f"{value + 0.0:.6g}" if np.isfinite(value) else f"{value:.6g}".replace("inf", "∞")
 
 
 def _column(title: str, table: Any, *, summed: bool = False) -> Column:
@@ -154,7 +154,10 @@ def _weights(run: Run, outcome: Outcome) -> list[tuple[Quantity, str, Array]]:
     virtual = {virtual_cost_of(t, market) for t in market.types}
     found = run.match.structure.parameters(market, report)
     return [
-        (q, "virtual cost" if q in virtual else str(q.name), np.asarray(table))
+        # An infinite virtual cost is a number to the solver; here it is what it is.
+        (q, "virtual cost", np.where(table >= HIGHEST, np.inf, table))
+        if q in virtual
+        else (q, str(q.name), np.asarray(table))
         for q, table in found.items()
         if q.role == "open"
     ]
