@@ -22,6 +22,8 @@ from mechdsl.cli import main
 from mechdsl.report import html, latex, markdown
 from mechdsl.report.diagram import Box, diagram, standalone_svg
 from mechdsl.report.document import Code, Document, Folded, Items, Mark, Paragraph, Prose, Section, Table
+from mechdsl.report.formulas import latex as latex_formula
+from mechdsl.report.formulas import text
 from mechdsl.report.inspect import inspected
 from mechdsl.report.listing import listing
 from mechdsl.report.tex import tex_mathml
@@ -328,3 +330,14 @@ def test_derivations_are_sound_pages() -> None:
     for path in MODELS:
         market = mechdsl.load(path)
         assert_sound(html.as_html(inspected(market.derivation().inspections)))
+
+
+@pytest.mark.parametrize("path", MODELS, ids=[p.stem for p in MODELS])
+def test_formulas_are_tidy(path: Path) -> None:
+    """No empty parentheses, no double signs, no factor 1, no operator in letters of a name."""
+    for one in mechdsl.load(path).derivation().inspections:
+        for step in one.derivation.steps if one.derivation else ():
+            for formula in (step.formula, *(f for _, f in step.formulas)):
+                assert not re.search(r"\(\)|[−+] ?[−+]|\(−[^()]*\)[·)/]|−\(Σ|\b1·|·1\b", text(formula)), text(formula)
+                found = latex_formula(formula)
+                assert not re.search(r"left\(\\right|\\mathit\{(max|min|exp|log)\}|\\text\{(?!if )[^}]* ", found), found

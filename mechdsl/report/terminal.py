@@ -120,7 +120,7 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [Text(""), *map(_line, payers(outcome))]
         parts += _tables(accounts_sheet(market, outcome), View(all_rows=True, width=view.width))
     if "menu" in outcome.extra:
-        parts += [*_tables(menu_sheet(outcome), view), Text(""), *map(_line, menu_lines(outcome))]
+        parts += [*_tables(menu_sheet(market, outcome), view), Text(""), *map(_line, menu_lines(market, outcome))]
     figures = _bottom_line(outcome)
     parts += [Text(""), figures] if figures else []
     if run.certificate is not None:
