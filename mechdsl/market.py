@@ -30,6 +30,7 @@ __all__ = [
     "Objective",
     "PrivateType",
     "Signal",
+    "alike",
 ]
 
 
@@ -205,6 +206,24 @@ class Market:
         """The file's own description of a name, or the name."""
         known = self.declarations.get(name)
         return known.doc if known and known.doc else name
+
+
+def alike(one: Market, other: Market) -> bool:
+    """Whether two regimes state the same, in the same places, but for contracts, objectives and titles."""
+    parts = ("sets", "declarations", "types", "choices", "layers", "states", "commons", "constraints", "origins")
+    if not all(getattr(one, part) == getattr(other, part) for part in parts):
+        return False
+    places = [
+        [stated.span for stated in (*market.declarations.values(), *market.layers, *market.constraints)]
+        for market in (one, other)
+    ]
+    reported = (one.report is None) == (other.report is None)
+    return (
+        places[0] == places[1]
+        and reported
+        and one.data.keys() == other.data.keys()
+        and all(np.array_equal(table, other.data[q], equal_nan=True) for q, table in one.data.items())
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
