@@ -254,4 +254,6 @@ def _grows(
     with np.errstate(all="ignore"):
         steady = np.isclose(third, again).all(axis=1)
         grown, still = second - first, third - second
-        return finite & steady & ((grown > 1e-6) & (still > grown * (1 - 1e-6))).all(axis=1)
+        rising = ((grown > 1e-6) & (still > grown * (1 - 1e-6))).all(axis=1)
+    found: npt.NDArray[np.bool_] = np.logical_and.reduce([finite, steady, rising])
+    return found
