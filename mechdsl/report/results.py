@@ -79,7 +79,7 @@ def regime_blocks(run: Run, *, all_rows: bool = False) -> tuple[Block, ...]:
     market, outcome = run.market, run.outcome
     if outcome is None or run.match.structure is None:
         said = run.problem.message if run.problem else "not solved"
-        reasons = tuple(line(f"{name}: {reason}") for name, reason in run.match.reasons.items())
+        reasons = tuple(line(told) for told in run.match.told)
         return (Paragraph(line(Mark(said, "bad"))), *((Items(reasons),) if reasons else ()))
     words = structure_words(run)
     blocks: list[Block] = [Paragraph(line(Mark(f"{words[0].upper()}{words[1:]}.", "faint")))]

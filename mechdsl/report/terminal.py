@@ -105,7 +105,7 @@ def regime(run: Run, view: View) -> RenderableType:
     if outcome is None or run.match.structure is None:
         problem = run.problem
         parts.append(Text(problem.message if problem else "not solved", style=_BAD))
-        parts += [_line(f"{name}: {reason}") for name, reason in run.match.reasons.items()]
+        parts += [_line(told) for told in run.match.told]
         return Group(*parts)
     parts.append(_line(structure_words(run)))
     if not outcome.status.found:
