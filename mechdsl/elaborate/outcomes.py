@@ -329,7 +329,13 @@ def _axis_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
         return
     if name not in params:
         what = f" but {ROLES[market.declarations[name].quantity.role]}" if name in market.declarations else ""
-        yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), did_you_mean(name, params))
+        hint = did_you_mean(name, params)
+        if any(a.index_set.name == name for d in market.declarations.values() for a in d.letters):
+            what, hint = (
+                " but an index set",
+                f"Let a param say how many there are, 'index ... in {name} = 1..N', and vary N.",
+            )
+        yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), hint)
         return
     quantity = market.declarations[name].quantity
     if len(labels) > len(quantity.sets):
