@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> int:
     """Every experiment, or those named, one after another; what is finished stays if a later one is stopped."""
     parser = file_parser("run")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="those to run (default: all)")
-    parser.add_argument("--out", metavar="DIR", help="folder for tables and figures (default: FILE_results)")
+    parser.add_argument("-o", "--out", metavar="DIR", help="folder for tables and figures (default: FILE_results)")
     parser.add_argument("--formats", default="png,pdf", metavar="png,svg,pdf", help="of the figures (default png,pdf)")
     text = "also every row of every experiment, in this format"
     parser.add_argument("--rows", choices=("csv", "parquet"), help=text)

@@ -256,6 +256,7 @@ def _verdicts(
     operands = Operands(
         {name: one.expected for name, one in ready.items()},
         {n: r for n, one in ready.items() if (r := _rent(one)) is not None},
+        {name: one.market for name, one in ready.items()},
     )
     why = _Why(ready)
     source = next(iter(ready.values())).market.source if ready else None
