@@ -29,6 +29,7 @@ from mechdsl.program import Constraint, Program, optima
 from mechdsl.report.prose import text_prose
 from mechdsl.structure import Match, Registry, match
 from mechdsl.theory.change_of_variables import curvatures_in_either, is_convex_in_costs
+from mechdsl.theory.clashes import Clash, clash_of
 from mechdsl.theory.curvature import Curvature, ranges_of
 from mechdsl.theory.essential import Essential, essential
 from mechdsl.theory.shape import shape
@@ -130,10 +131,34 @@ def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[Regime
         return RegimeDiagnosis(market, matched, curvatures), [*found, dataclasses.replace(problem, severity="warning")]
     derivation = matched.structure.derive(market)
     program = matched.structure.program(market, derivation)
-    needed = essential(market) if _is_direct(market) else None
+    needed, clash = _needed(market, program) if _is_direct(market) else (None, None)
+    if clash is not None:
+        span = next((spans[n] for n in (m.partition("[")[0] for m in clash.members) if n in spans), None)
+        message = f"in regime '{market.regime}', {clash.named}"
+        hint = f"No decision meets them all, whatever the types. {clash.way_out}"
+        found.append(Diagnostic("M103", message, span, hint, "warning"))
     convex = True if _is_direct(market) and is_convex_in_costs(market) else program.convex
     diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed, decided=_decided(program))
     return diagnosis, [*found, *_failing_steps(market, derivation, convex is True)]
+
+
+def _needed(market: Market, program: Program) -> tuple[Essential | None, Clash | None]:
+    """Who is needed; and what clashes where nothing is feasible though each demand by itself could be met."""
+    found = essential(market)
+    if found is None or found.clash or not any(_may_clash(market, c) for c in market.constraints):
+        return found, None
+    first = next(iter(optima(program)), None)
+    clash = None if first is None else clash_of(first, {})
+    if clash is None:
+        return found, None
+    return dataclasses.replace(found, needed=(), never_idle=(), clash=clash.named), clash
+
+
+def _may_clash(market: Market, constraint: Constraint) -> bool:
+    """Whether a row of it may fail because others ask for too much."""
+    return constraint.relation != ">=" or bool(
+        shape(constraint.left - constraint.right, ranges_of(market, "data")).falls
+    )
 
 
 def _decided(program: Program) -> frozenset[str]:
@@ -153,6 +178,8 @@ def _deep(one: RegimeDiagnosis) -> RegimeDiagnosis:
     from mechdsl.theory.substitution import loose_outputs, substitution
 
     if one.match.structure is None or not _is_direct(one.market):
+        return one
+    if one.essential is not None and one.essential.clash:
         return one
     ready = mechanism(one.market, one.match.structure)
     loose = loose_outputs(ready, stated_report(one.market))

@@ -23,7 +23,7 @@ from mechdsl.errors import Diagnostic, PluginError, Source, UsageError, did_you_
 from mechdsl.market import Market, Model
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Menu, Status, given, optima
-from mechdsl.structure import Match, Registry, Report, Structure, match
+from mechdsl.structure import NEAREST, Match, Registry, Report, Structure, distance, match
 
 if TYPE_CHECKING:
     from mechdsl.derivation import Derivation
@@ -239,8 +239,7 @@ def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
     known = registry.kinds
     strange = next((contract for contract in market.contracts if contract.kind not in known), None)
     message = f"no installed structure handles regime '{market.regime}'"
-    installed = "; ".join(f"{s.name} ({s.handles})" for s in registry.structures)
-    hint = f"Installed: {installed}." if installed else "No structures are installed."
+    hint = _installed(market, registry)
     lost = [b for b in matched.broken if b.name in kinds]
     if lost:
         hint = f"{'; '.join(f'plugin {b.name} was not taken: {b.reason}' for b in lost)}. {hint}"
@@ -251,7 +250,28 @@ def unhandled(market: Market, matched: Match, registry: Registry) -> Diagnostic:
     elif not market.contracts:
         hint = f"The market has no contract: add one, contract A -> B: direct. {hint}"
     else:
-        near = [s for s in registry.structures if sorted(s.handles.contracts) == sorted(kinds)]
-        reasons = [f"{s.name}: {matched.reasons.get(s.name, 'it fits')}" for s in near]
+        near = [s for s in _nearest(market, registry) if set(s.handles.contracts) & set(kinds)]
+        best = [s for s in near if distance(market, s.handles) == distance(market, near[0].handles)]
+        reasons = [f"not {s.name}: {matched.reasons.get(s.name, 'it fits')}" for s in best]
         hint = f"{'; '.join(reasons)}. {hint}" if reasons else hint
+        if best and market.objectives and distance(market, best[0].handles) == (-len(kinds), 0, False, True):
+            place = market.objectives[0].span
     return Diagnostic("M060", message, place, hint[0].upper() + hint[1:])
+
+
+def _nearest(market: Market, registry: Registry) -> list[Structure]:
+    """The structures that come nearest to a market, the nearest first; few of many."""
+    by_distance = sorted(registry.structures, key=lambda s: (distance(market, s.handles), s.name))
+    return by_distance[:NEAREST]
+
+
+def _installed(market: Market, registry: Registry) -> str:
+    """What the nearest structures handle, and the names of the others."""
+    near = _nearest(market, registry)
+    if not near:
+        return "No structures are installed."
+    others = [s.name for s in registry.structures if s not in near]
+    handled = "; ".join(f"{s.name} ({s.handles})" for s in near)
+    if not others:
+        return f"Installed: {handled}."
+    return f"Installed, nearest first: {handled}; and {', '.join(others)}: 'mechdsl plugins' says what each handles."

@@ -9,6 +9,7 @@ of contract of its own is loaded for markets that have such a contract, and for 
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +38,10 @@ STRUCTURES, CONTRACTS = "mechdsl.structures", "mechdsl.contracts"  # groups of e
 
 Report: TypeAlias = Mapping[Quantity, Array]
 """Reported types: type -> array of shape `(..., *quantity.shape)`."""
+
+
+NEAREST = 4
+"""Structures whose reasons are told at length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,8 +348,8 @@ class _Gathering:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The structure chosen for a market (or None) and why; `reasons` says why each other one was not, `broken` which
-    could not be asked.
+    """The structure chosen for a market (or None) and why; `reasons` says why each other one was not, nearest to the
+    market first, `broken` which could not be asked.
     """
 
     structure: Structure | None
@@ -352,13 +357,23 @@ class Match:
     reasons: Mapping[str, str]
     broken: tuple[Broken, ...] = ()
 
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The reasons as a page shows them: the nearest few whole, the other structures by their names."""
+        lines = [f"{name}: {reason}" for name, reason in self.reasons.items()]
+        if len(lines) <= NEAREST:
+            return tuple(lines)
+        further = ", ".join([*self.reasons][NEAREST:])
+        return (*lines[:NEAREST], f"further off: {further} ('mechdsl plugins' says what each is for)")
+
 
 def match(market: Market, registry: Registry) -> Match:
     """The structure that handles `market`. Two that do are an error of the installation: the first by name is taken
     and said so.
     """
     at_hand = registry.knowing({c.kind for c in market.contracts})
-    reasons = {s.name: _reason(market, s.handles) for s in at_hand.structures}
+    by_distance = sorted(at_hand.structures, key=lambda s: (distance(market, s.handles), s.name))
+    reasons = {s.name: _reason(market, s.handles) for s in by_distance}
     fitting = [s for s in at_hand.structures if reasons[s.name] is None]
     others = {name: reason for name, reason in reasons.items() if reason is not None}
     if not fitting:
@@ -368,6 +383,19 @@ def match(market: Market, registry: Registry) -> Match:
     if len(fitting) > 1:
         why += f" (also handled by {', '.join(s.name for s in fitting if s is not chosen)})"
     return Match(chosen, why, others, at_hand.broken)
+
+
+def distance(market: Market, handles: Handles) -> tuple[int, int, bool, bool]:
+    """How far a structure is from a market by what both say: contracts first, who is represented, then the objective.
+
+    Source: ours (`test_the_nearest_structures_come_first`).
+    """
+    kinds, wanted = Counter(c.kind for c in market.contracts), Counter(handles.contracts)
+    chain = contract_chain(market)
+    represented = bool(chain) and market.layer(chain[-1].provider).represents is not None
+    goal = market.objectives[0].goal if market.objectives else "none"
+    off = max((kinds - wanted).total(), (wanted - kinds).total())
+    return -(kinds & wanted).total(), off, represented != handles.represented, goal not in handles.goals
 
 
 def _reason(market: Market, handles: Handles) -> str | None:

@@ -239,5 +239,34 @@ def test_what_nobody_handles_is_said_by_those_that_come_nearest(
     assert found.span is not None
     assert text[found.span.start : found.span.end] == place
     assert hint in found.hint
-    assert "revenue (contracts: direct; objective: revenue)" in found.hint  # what the installed ones handle
+    assert "welfare (contracts: direct; objective: welfare)" in found.hint  # what the nearest ones handle
     assert "presigned and direct, the market has" not in found.hint
+
+
+NEAREST = [
+    ("contract platform -> creator: direct  objective platform: maximize profit", ["revenue", "welfare"], "objective"),
+    ("contract platform -> creator: direct  objective creator: maximize revenue", ["revenue", "welfare"], "contract"),
+    ("contract platform -> creator: linear_price  objective platform: maximize welfare", ["linear_price"], "contract"),
+    ("contract platform -> creator: direct(tax = 1)  objective platform: maximize welfare", ["welfare"], "contract"),
+    (
+        "layer union { represents creator }  contract platform -> union: direct  objective platform: maximize profit",
+        ["union_revenue", "union_welfare"],
+        "objective",
+    ),
+]
+
+
+@pytest.mark.parametrize(("stated", "nearest", "word"), NEAREST)
+def test_the_nearest_structures_come_first(stated: str, nearest: list[str], word: str, registry: Registry) -> None:
+    lines = [line for line in GOOD.splitlines() if not line.startswith(("contract", "objective"))]
+    text = "\n".join([*lines, stated, ""])
+    found = look(text, registry)
+    (said,) = (d for d in found.diagnostics if d.code == "M060")
+    assert said.hint.startswith(f"Not {nearest[0]}: ")
+    assert said.span is not None
+    assert text[said.span.start :].startswith(word)
+    told = found.regimes[0].match.told
+    assert [line.split(":")[0] for line in told[: len(nearest)]] == nearest
+    assert len(told) == 5
+    assert "broker" in told[-1] or any(line.startswith("broker") for line in told)
+    assert said.hint.count("(contracts:") == 4

@@ -22,6 +22,8 @@ from mechdsl.cli import main
 from mechdsl.report import html, latex, markdown
 from mechdsl.report.diagram import Box, diagram, standalone_svg
 from mechdsl.report.document import Code, Document, Folded, Items, Mark, Paragraph, Prose, Section, Table
+from mechdsl.report.formulas import latex as latex_formula
+from mechdsl.report.formulas import text
 from mechdsl.report.inspect import inspected
 from mechdsl.report.listing import listing
 from mechdsl.report.tex import tex_mathml
@@ -251,6 +253,33 @@ def test_money_flows_from_payer_to_provider() -> None:
     assert "platform pays broker under a contract presigned" in drawn.alt
 
 
+def test_who_stands_by_is_drawn_so() -> None:
+    """A layer of the file that a regime gives no contract: faint, named so in words, and in the books if it costs."""
+    market = mechdsl.parse("""
+        market idle "Layers at the top"
+        layer buyer
+        layer agency { cost 0.1 }
+        layer guild
+        layer seller { type c ~ uniform(1, 2)  choose x >= 0  cost c * x }
+        constraint one: x >= 1
+        regime alone   { contract buyer -> seller: direct  objective buyer: maximize revenue }
+        regime through { contract buyer -> agency: presigned  contract agency -> seller: direct
+                         objective buyer: maximize revenue }
+    """)
+    alone, through = (market.model.markets[n] for n in ("alone", "through"))
+    assert alone.bystanders == ("agency", "guild")
+    assert through.bystanders == ("guild",)
+    drawn = diagram(alone)
+    assert {b.name for b in drawn.boxes if b.faint} == {"agency", "guild"}
+    assert drawn.alt.startswith("Layers: buyer, seller. ")
+    assert drawn.alt.endswith("Without a contract: agency, guild.")
+    assert standalone_svg(drawn).count('class="box faint"') == 2
+    solved = str(market.solve("alone"))
+    books = solved[solved.index("accounts ") :]
+    assert "agency" in books
+    assert "guild" not in books
+
+
 # Mathematics in sentences.
 
 
@@ -328,3 +357,14 @@ def test_derivations_are_sound_pages() -> None:
     for path in MODELS:
         market = mechdsl.load(path)
         assert_sound(html.as_html(inspected(market.derivation().inspections)))
+
+
+@pytest.mark.parametrize("path", MODELS, ids=[p.stem for p in MODELS])
+def test_formulas_are_tidy(path: Path) -> None:
+    """No empty parentheses, no double signs, no factor 1, no operator in letters of a name."""
+    for one in mechdsl.load(path).derivation().inspections:
+        for step in one.derivation.steps if one.derivation else ():
+            for formula in (step.formula, *(f for _, f in step.formulas)):
+                assert not re.search(r"\(\)|[−+] ?[−+]|\(−[^()]*\)[·)/]|−\(Σ|\b1·|·1\b", text(formula)), text(formula)
+                found = latex_formula(formula)
+                assert not re.search(r"left\(\\right|\\mathit\{(max|min|exp|log)\}|\\text\{(?!if )[^}]* ", found), found

@@ -100,6 +100,34 @@ def test_caps_make_both_needed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "clash"),
+    [
+        ("choose x[k] >= 0", "choose x[k] in [0, 1]", "demand[video] cannot be met"),
+        ("report", "constraint cap: sum(k: x[k]) <= 2\nreport", "demand[text] and cap clash"),
+        ("report", "constraint a: x[video] <= 1\nconstraint b: x[video] >= 2\nreport", "a and b clash"),
+    ],
+)
+def test_where_nothing_is_feasible_nobody_is_needed(old: str, new: str, clash: str) -> None:
+    model = pipeline.parse(PAIR.replace(old, new))
+    diagnosis = diagnose(model, REGISTRY, deep=True)
+    (one,) = diagnosis.regimes
+    assert one.essential is not None
+    assert (one.essential.needed, one.essential.never_idle) == ((), ())
+    assert one.essential.clash == clash
+    assert str(one.essential).startswith("no answer, for no decision is feasible: ")
+    assert one.substitution is None  # nor is anybody's substitute looked for
+    assert "M103" in {d.code for d in diagnosis.diagnostics}
+
+
+def test_where_a_cap_leaves_room_the_question_has_its_answer() -> None:
+    (one,) = diagnose(
+        pipeline.parse(PAIR.replace("report", "constraint cap: sum(k: x[k]) <= 20\nreport")), REGISTRY
+    ).regimes
+    assert one.essential is not None
+    assert one.essential.clash == ""
+
+
+@pytest.mark.parametrize(
     ("old", "new", "idle"),
     [
         pytest.param("", "", {"x[video]", "x[text]"}, id="the first unit costs nothing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from io import StringIO
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from outcomes import CERTIFIED, REFUSED, outcome, run, unhandled
 from rich.console import Console
 
+import mechdsl
 from mechdsl.outcome import Account, Outcome
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
@@ -189,3 +191,22 @@ def test_plugins_are_listed_and_the_broken_are_named() -> None:
     assert "contracts: direct; objective: revenue or welfare" in text
     assert "bad was not taken: x.py: no STRUCTURE" in text
     assert CERTIFIED.passed
+
+
+def test_an_infinite_virtual_cost_is_shown_as_one() -> None:
+    """The density of a triangular law vanishes at its top: nothing is bought there at any price."""
+    found = mechdsl.parse("""
+        market top "One of two sells, one at the top"
+        index k in sellers = {a, b}
+        layer buyer
+        layer seller[k] { type c[k] ~ triangular(0, 0.4, 1)  choose x[k] >= 0  cost c[k] * x[k]^2 }
+        constraint one: sum(k: x[k]) >= 1
+        contract buyer -> seller: direct
+        objective buyer: maximize revenue
+        report c = {a: 1, b: 0.5}
+    """).solve()["main"]
+    row = next(line for line in str(found).splitlines() if line.startswith("a "))
+    assert row.split()[2] == "∞"
+    assert "e+150" not in str(found)
+    assert found.certified
+    json.dumps(found.json, allow_nan=False)

@@ -22,6 +22,7 @@ from mechdsl.mechanism import Mechanism
 from mechdsl.pipeline import Run
 from mechdsl.program import Status
 from mechdsl.report.json_report import regime_object
+from mechdsl.report.sheets import menu_lines, menu_sheet
 from mechdsl.structure import installed
 from mechdsl.theory import best_offer, menu_sample, sampled_one_by_one
 from mechdsl.theory.union_menu import Offer
@@ -307,6 +308,15 @@ def test_the_published_market() -> None:
     assert item in found["menu"]
     assert found["allocation"]["x"] == item["x"]
     assert sum(entry["probability"] for entry in found["menu"]) == pytest.approx(1.0)
+    # People read the same: a column for every domain's content, by its name.
+    sheet = menu_sheet(run.market, run.outcome)
+    assert [column.title for column in sheet.columns] == ["price", "probability", "x[video]", "x[text]"]
+    for column, label in zip(sheet.columns[2:], ("video", "text"), strict=True):
+        assert [float(cell) for cell in column.cells] == pytest.approx([e["x"][label] for e in found["menu"]], rel=1e-5)
+    assert menu_lines(run.market, run.outcome)[0] == (
+        "price: what platform pays union for the item; probability: that union takes it; "
+        "x: human content, quality-weighted"
+    )
 
 
 def complements() -> Run:

@@ -72,7 +72,8 @@ DIAGNOSIS = (
         "M103",
         "a demand that nothing can meet",
         "Even with every decision at its upper bound this row fails, or its left side does not move however much is "
-        "chosen. Whatever the types are, the regime has no solution.",
+        "chosen; or it could be met alone, but not together with the others that the message names. Whatever the types "
+        "are, the regime has no solution.",
         "Raise a bound, ask for less, or let another decision help to meet it.",
         bad="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] in [0, 2]\n  cost c[k] * x[k]^2\n}",
         good="layer creator[k] {\n  type c[k] ~ uniform(0.1, 1)\n  choose x[k] in [0, 9]\n  cost c[k] * x[k]^2\n}",

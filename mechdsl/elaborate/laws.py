@@ -167,6 +167,12 @@ class Laws:
     ) -> _Arguments | None:
         """`normal(0.5, 0.4)`: numbers, each perhaps different by label."""
         plain = [a for a in call.arguments if a.name is None and a.key is None]
+        named = next((a for a in call.arguments if a.name is not None), None)
+        if named is not None:
+            order = f"{call.name}({', '.join(family.parameters)})"
+            hint = f"Its arguments go by their order: {order}, {family.doc}."
+            self._error("M040", f"an argument of {call.name} has no name, here it is '{named.name}'", named, hint)
+            return None
         if len(plain) != len(call.arguments) or len(plain) != len(family.parameters):
             count = len(family.parameters)
             message = f"{call.name} takes {count} argument{'s' if count != 1 else ''}, {here(len(call.arguments))}"

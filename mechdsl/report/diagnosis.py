@@ -79,7 +79,7 @@ def _regime(one: RegimeDiagnosis) -> RenderableType:
     if one.market.regime_title:
         name.append(f"  {one.market.regime_title}", style="not bold")
     if one.match.structure is None:
-        reasons = [Text(f"not {other}: {why}", style="dim") for other, why in one.match.reasons.items()]
+        reasons = [Text(told, style="dim") for told in one.match.told]
         return Group(
             name,
             Padding(Group(Text("no installed structure handles it", style="yellow"), *reasons), _INDENT, expand=False),
@@ -140,7 +140,8 @@ def _regime_object(one: RegimeDiagnosis) -> dict[str, Any]:
     found |= {"convex": one.convex} if structure else {}
     if one.essential is not None:
         needed = [{"output": name, "for": row} for name, row in one.essential.needed]
-        found["essential"] = {"needed": needed, "never_idle": list(one.essential.never_idle)}
+        whole = {"needed": needed, "never_idle": list(one.essential.never_idle)}
+        found["essential"] = {"clash": one.essential.clash} if one.essential.clash else whole
     if one.substitution is not None:
         found["substitution"] = _substitution_object(one.substitution)
         found["not_unique"] = [dataclasses.asdict(output) for output in one.loose]

@@ -14,7 +14,7 @@ import sympy as sp
 
 from mechdsl.formula import Entry, IndexProduct, IndexSet, IndexSum, Letter, quantities
 from mechdsl.report.styles import LATEX, MATHML, TEXT, Style
-from mechdsl.theory.notation import Expectation, Others, Rule, Slope
+from mechdsl.theory.notation import Best, Expectation, Others, Rule, Slope
 
 __all__ = ["display_latex", "display_mathml", "is_wide", "latex", "mathml", "text"]
 
@@ -129,8 +129,20 @@ def _add(node: sp.Add, style: Style) -> _Piece:
 
 def _signed_terms(node: sp.Expr) -> list[tuple[bool, sp.Expr]]:
     """Terms as people write them: positive ones first, simple ones before long ones."""
-    terms = [(True, -t) if _is_negative(t) else (False, t) for t in sp.Add.make_args(node)]
+    terms = [_signed(term) for term in sp.Add.make_args(node)]
     return sorted(terms, key=lambda pair: (pair[0], _length(pair[1]), str(pair[1])))
+
+
+def _signed(term: sp.Expr) -> tuple[bool, sp.Expr]:
+    """Whether a term is written with a minus, and what follows it: `2 x` of `-2 x`, `(1 + a) x` of `(-1 - a) x`."""
+    negative = _is_negative(term)
+    term = -term if negative else term
+    factors = sp.Mul.make_args(term)
+    turned = [isinstance(f, sp.Add) and all(map(_is_negative, f.args)) for f in factors]
+    if len(factors) == 1 or not any(turned):
+        return negative, term
+    found = sp.Mul(*(-f if turn else f for f, turn in zip(factors, turned, strict=True)), evaluate=False)
+    return negative ^ (sum(turned) % 2 == 1), found
 
 
 def _is_negative(term: sp.Expr) -> bool:
@@ -144,8 +156,9 @@ def _length(term: sp.Expr) -> int:
 
 
 def _multiply(node: sp.Mul, style: Style) -> _Piece:
-    if _is_negative(node):
-        return f"{style.operator(style.minus)}{_inside(-node, style, _PRODUCT)}", _SUM
+    negative, node = _signed(node)
+    if negative:
+        return f"{style.operator(style.minus)}{_inside(node, style, _AGGREGATE)}", _SUM
     above: list[sp.Expr] = []
     below: list[sp.Expr] = []
     for factor in node.args:
@@ -185,12 +198,13 @@ def _factors(factors: Sequence[sp.Expr], style: Style) -> str:
     return pieces[0] if len(pieces) == 1 else style.product(pieces)
 
 
-def _factor_key(factor: sp.Expr) -> tuple[int, str]:
+def _factor_key(factor: sp.Expr) -> tuple[int, bool, str]:
     if factor.is_number:
-        return 0, str(factor)
+        return 0, False, str(factor)
     roles = {q.role for q in quantities(factor)}
     rank = 4 if "decision" in roles else 3 if roles & {"type", "open"} else 2
-    return rank + (3 if factor.has(IndexSum, IndexProduct, sp.Integral) else 0), str(factor)
+    late = 3 if factor.has(IndexSum, IndexProduct, sp.Integral) else 0
+    return rank + late, isinstance(factor, Rule | Slope), str(factor)
 
 
 def _power(node: sp.Pow, style: Style) -> _Piece:
@@ -264,7 +278,14 @@ def _delta(node: sp.KroneckerDelta, style: Style) -> _Piece:
     return style.indicator(condition), _ATOM
 
 
+def _best(node: Best, style: Style) -> _Piece:
+    over = [_render(a, style)[0] for a in node.over]
+    return style.aggregate("max", over, None, _inside(node.body, style, _AGGREGATE)), _AGGREGATE
+
+
 def _ruled(node: Rule, style: Style) -> _Piece:
+    if not node.report:
+        return _render(node.head, style)
     arguments = style.comma.join(_render(a, style)[0] for a in node.report)
     return f"{_render(node.head, style)[0]}{style.parentheses(arguments)}", _ATOM
 
@@ -293,6 +314,7 @@ _RULES: tuple[tuple[type | tuple[type, ...], Callable[..., _Piece]], ...] = (
     (Entry, _entry),
     (sp.Symbol, _symbol),
     (Rule, _ruled),
+    (Best, _best),
     (Expectation, _expected),
     (Slope, _sloped),
     (Others, _rest),

@@ -82,7 +82,7 @@ def inspection(market: Market, registry: Registry) -> Inspection:
     """The structure that handles the market, and what it derives."""
     matched = match(market, registry)
     if matched.structure is None:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in matched.reasons.items())
+        reasons = "; ".join(matched.told)
         return Inspection(market, None, f"{matched.why}. {reasons}".strip(), None)
     return Inspection(market, matched.structure.name, matched.why, matched.structure.derive(market))
 

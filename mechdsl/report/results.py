@@ -79,7 +79,7 @@ def regime_blocks(run: Run, *, all_rows: bool = False) -> tuple[Block, ...]:
     market, outcome = run.market, run.outcome
     if outcome is None or run.match.structure is None:
         said = run.problem.message if run.problem else "not solved"
-        reasons = tuple(line(f"{name}: {reason}") for name, reason in run.match.reasons.items())
+        reasons = tuple(line(told) for told in run.match.told)
         return (Paragraph(line(Mark(said, "bad"))), *((Items(reasons),) if reasons else ()))
     words = structure_words(run)
     blocks: list[Block] = [Paragraph(line(Mark(f"{words[0].upper()}{words[1:]}.", "faint")))]
@@ -95,8 +95,8 @@ def regime_blocks(run: Run, *, all_rows: bool = False) -> tuple[Block, ...]:
         blocks.append(Items(tuple(line(text) for text in payers(outcome))))
         blocks.append(table_of(accounts_sheet(market, outcome), "Accounts", all_rows=True))
     if "menu" in outcome.extra:
-        blocks.append(table_of(menu_sheet(outcome), "The menu", all_rows=all_rows))
-        blocks += [Paragraph(line(text)) for text in menu_lines(outcome)]
+        blocks.append(table_of(menu_sheet(market, outcome), "The menu", all_rows=all_rows))
+        blocks += [Paragraph(line(text)) for text in menu_lines(market, outcome)]
     figures = [piece for name, figure in bottom_line(outcome) for piece in (f"{name} ", Mark(figure, "strong"), "   ")]
     blocks += [Paragraph(tuple(figures[:-1]))] if figures else []
     blocks += [_certificate(run.certificate)] if run.certificate is not None else []

@@ -6,7 +6,8 @@ a number is spelt here, once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from mechdsl.formula import IndexSet, Quantity
 from mechdsl.market import Layer, Market
 from mechdsl.outcome import Certificate, Check, Outcome
 from mechdsl.program import Constraint
-from mechdsl.theory.virtual_cost import virtual_cost_of
+from mechdsl.theory.virtual_cost import HIGHEST, virtual_cost_of
 
 if TYPE_CHECKING:
     from mechdsl.pipeline import Run
@@ -67,7 +68,7 @@ def aligned(values: Iterable[float]) -> tuple[str, ...]:
 
     NaN, which stands for an entry there is none of, is left blank.
     """
-    texts = ["" if np.isnan(v) else f"{v + 0.0:.6g}" for v in values]
+    texts = ["" if np.isnan(v) else _money(v) for v in values]
     tails = [len(text) - len(_before_point(text)) for text in texts]
     longest = max(tails, default=0)
     return tuple(text + " " * (longest - tail) if text else "" for text, tail in zip(texts, tails, strict=True))
@@ -78,7 +79,7 @@ def _before_point(text: str) -> str:
 
 
 def _money(value: float) -> str:
-    return f"{value + 0.0:.6g}"
+    return f"{value + 0.0:.6g}" if np.isfinite(value) else f"{value:.6g}".replace("inf", "∞")
 
 
 def _column(title: str, table: Any, *, summed: bool = False) -> Column:
@@ -153,7 +154,10 @@ def _weights(run: Run, outcome: Outcome) -> list[tuple[Quantity, str, Array]]:
     virtual = {virtual_cost_of(t, market) for t in market.types}
     found = run.match.structure.parameters(market, report)
     return [
-        (q, "virtual cost" if q in virtual else str(q.name), np.asarray(table))
+        # An infinite virtual cost is a number to the solver; here it is what it is.
+        (q, "virtual cost", np.where(table >= HIGHEST, np.inf, table))
+        if q in virtual
+        else (q, str(q.name), np.asarray(table))
         for q, table in found.items()
         if q.role == "open"
     ]
@@ -196,7 +200,7 @@ def payers(outcome: Outcome) -> list[str]:
 
 
 def accounts_sheet(market: Market, outcome: Outcome) -> Sheet:
-    """For every party, `received - paid + value - cost = utility`, adding up to welfare."""
+    """For every party, `received - paid + value - cost = utility`, adding up to welfare; none for idle bystanders."""
     parties = list(
         dict.fromkeys([*(y.name for y in market.layers), *(n for a in outcome.accounts for n in (a.payer, a.receiver))])
     )
@@ -205,29 +209,47 @@ def accounts_sheet(market: Market, outcome: Outcome) -> Sheet:
     values, costs = (
         [_sum([table[n]] if n in table else []) for n in parties] for table in (outcome.values, outcome.costs)
     )
-    utilities = [r - p + v - c for r, p, v, c in zip(received, paid, values, costs, strict=True)]
-    columns = [("received", received), ("paid", paid), ("value", values), ("cost", costs), ("utility", utilities)]
-    kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
-    return Sheet((IndexSet("accounts", tuple(parties)),), "", tuple(kept))
+    rows = [
+        (party, r, p, v, c, r - p + v - c)
+        for party, r, p, v, c in zip(parties, received, paid, values, costs, strict=True)
+        if party not in market.bystanders or any((r, p, v, c))
+    ]
+    named, *columns = zip(*rows, strict=True)
+    titled = zip(("received", "paid", "value", "cost", "utility"), columns, strict=True)
+    kept = [_column(title, column, summed=True) for title, column in titled if title == "utility" or any(column)]
+    return Sheet((IndexSet("accounts", named),), "", tuple(kept))
 
 
-def menu_sheet(outcome: Outcome) -> Sheet:
-    """The items on offer, their prices, and how likely each is to be taken."""
+def menu_sheet(market: Market, outcome: Outcome) -> Sheet:
+    """The items on offer, their prices, how likely each is to be taken, and what it asks for by label."""
     items = outcome.extra["menu"]
     columns = [_column(title, [item[title] for item in items]) for title in ("price", "probability")]
-    outputs = np.array([np.ravel(item["y"]) for item in items])
-    if outputs.shape[1] <= _WIDE:
-        columns += [_column(f"y {j + 1}", outputs[:, j]) for j in range(outputs.shape[1])]
-    return Sheet((IndexSet("menu", tuple(map(str, range(len(items))))),), "", tuple(columns))
+    for choice in market.choices:
+        name, sets = str(choice.quantity.name), choice.quantity.sets
+        tables = [item["x"][name] if isinstance(item["x"], Mapping) else item["x"] for item in items]
+        columns += _by_entry(name, sets, tables) if math.prod(map(len, sets)) <= _WIDE else []
+    return Sheet((IndexSet("item", tuple(map(str, range(len(items))))),), "", tuple(columns))
 
 
-def menu_lines(outcome: Outcome) -> list[str]:
-    """Which item is taken, and what the menu brings in expectation."""
+def _by_entry(name: str, sets: tuple[IndexSet, ...], tables: Sequence[Any]) -> list[Column]:
+    """`x[video]`, `x[text]`, ...: a column for every entry."""
+    labels = [f"{name}[{', '.join(part)}]" if part else name for part in product(*(s.labels for s in sets))]
+    entries = np.array([np.ravel(table) for table in tables])
+    return [_column(label, entries[:, j]) for j, label in enumerate(labels)]
+
+
+def menu_lines(market: Market, outcome: Outcome) -> list[str]:
+    """What the menu's columns are, which item is taken, and what the menu brings in expectation."""
     items, expected = outcome.extra["menu"], outcome.extra["expected"]
+    contract = market.contracts[0]
+    docs = [f"{c.quantity.name}: {c.declaration.doc}" for c in market.choices if c.declaration.doc]
+    columns = [f"price: what {contract.payer} pays {contract.provider} for the item",
+               f"probability: that {contract.provider} takes it", *docs]  # fmt: skip
     revenue, welfare = (Estimate(**expected[name]) for name in ("revenue", "welfare"))
     place = next(j for j, item in enumerate(items) if item is outcome.extra["item"])
     return [
-        f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer the union takes item {place}",
+        "; ".join(columns),
+        f"of {len(items)} item{'s' if len(items) != 1 else ''} on offer {contract.provider} takes item {place}",
         f"expected revenue {revenue}, at most {_money(expected['revenue_at_most'])} by any menu   "
         f"expected welfare {welfare}",
     ]

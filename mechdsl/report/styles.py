@@ -206,6 +206,9 @@ class _Text(Style):
         return f"d{rule}/d{argument}"
 
 
+_OPERATORS = {"Σ": r"\sum", "Π": r"\prod"}
+
+
 class _Latex(Style):
     minus = "-"
 
@@ -287,7 +290,7 @@ class _Latex(Style):
 
     def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
         under = ", ".join(letters) + (rf" :\, {where}" if where is not None else "")
-        return rf"{chr(92)}{'sum' if sign == 'Σ' else 'prod'}_{{{under}}} {body}"
+        return rf"{_OPERATORS.get(sign, chr(92) + sign)}_{{{under}}} {body}"
 
     def integral(self, body: str, variable: str, lower: str, upper: str) -> str:
         return rf"\int_{{{lower}}}^{{{upper}}} {body} \, d{variable}"
@@ -396,7 +399,7 @@ class _MathML(Style):
 
     def aggregate(self, sign: str, letters: Sequence[str], where: str | None, body: str) -> str:
         under = "<mo>,</mo>".join(letters) + (f"<mo>:</mo>{where}" if where is not None else "")
-        sign = f'<mo movablelimits="false">{"∑" if sign == "Σ" else "∏"}</mo>'
+        sign = f'<mo movablelimits="false">{ {"Σ": "∑", "Π": "∏"}.get(sign, sign) }</mo>'
         return f"<mrow><munder>{sign}{self._row(under)}</munder>{body}</mrow>"
 
     def integral(self, body: str, variable: str, lower: str, upper: str) -> str:

@@ -105,7 +105,7 @@ def regime(run: Run, view: View) -> RenderableType:
     if outcome is None or run.match.structure is None:
         problem = run.problem
         parts.append(Text(problem.message if problem else "not solved", style=_BAD))
-        parts += [_line(f"{name}: {reason}") for name, reason in run.match.reasons.items()]
+        parts += [_line(told) for told in run.match.told]
         return Group(*parts)
     parts.append(_line(structure_words(run)))
     if not outcome.status.found:
@@ -120,7 +120,7 @@ def regime(run: Run, view: View) -> RenderableType:
         parts += [Text(""), *map(_line, payers(outcome))]
         parts += _tables(accounts_sheet(market, outcome), View(all_rows=True, width=view.width))
     if "menu" in outcome.extra:
-        parts += [*_tables(menu_sheet(outcome), view), Text(""), *map(_line, menu_lines(outcome))]
+        parts += [*_tables(menu_sheet(market, outcome), view), Text(""), *map(_line, menu_lines(market, outcome))]
     figures = _bottom_line(outcome)
     parts += [Text(""), figures] if figures else []
     if run.certificate is not None:

@@ -21,7 +21,7 @@ SYNONYMS = MappingProxyType(
     {
         **dict.fromkeys(("parameter", "parameters", "params", "data", "const", "constant", "given", "scalar"), "param"),
         **dict.fromkeys(("var", "variable", "variables", "decide", "decision", "choice", "choices"), "choose"),
-        **dict.fromkeys(("sets", "indices", "indexes", "dimension"), "index"),
+        **dict.fromkeys(("set", "sets", "indices", "indexes", "dimension"), "index"),
         **dict.fromkeys(("equation", "equations", "constraints", "restriction"), "constraint"),
         **dict.fromkeys(("agent", "player", "actor", "firm", "party"), "layer"),
         **dict.fromkeys(("define", "expression", "def"), "let"),
@@ -41,7 +41,32 @@ SYNONYMS = MappingProxyType(
 STRANGERS = MappingProxyType(
     {
         **dict.fromkeys(
-            ("subject", "s", "st", "such", "subjectto", "constraints", "equations", "variables", "parameters", "sets"),
+            ("var", "variable", "variables", "positive", "nonnegative", "negative", "binary", "free"),
+            "A decision is made by a layer, in its body: 'layer creator[k] { choose x[k] >= 0 }'.",
+        ),
+        **dict.fromkeys(
+            ("real", "int", "integer", "float", "double", "vector", "row_vector", "matrix", "array", "simplex"),
+            "Numbers need no such word: what is given is a param, 'param d[k] in [0, inf) = 3'; what is decided is a "
+            "layer's, 'choose x[k] >= 0'.",
+        ),
+        "alias": "All letters that run over a set stand together: 'index k, i in domains = {video, text}'.",
+        "table": "Data are a param: 'param mu[i, k] = csv(\"mu.csv\")'; a table of outcomes belongs in an experiment.",
+        "begin": "Formulas stand as they are, without an environment around them.",
+        **dict.fromkeys(
+            (
+                "subject",
+                "s",
+                "st",
+                "such",
+                "subjectto",
+                "constraints",
+                "equations",
+                "parameters",
+                "sets",
+                "data",
+                "transformed",
+                "generated",
+            ),
             "Each statement stands by itself, without a heading: 'demand[k]: x[k] >= d[k]', 'param d[k] = 3'.",
         ),
         **dict.fromkeys(
@@ -97,6 +122,9 @@ def stranger(place: Place) -> str | None:
     word = place.token.value.lower()
     if word in STRANGERS:
         return STRANGERS[word]
+    if place.token.type == "PATH":
+        bound = word.rpartition(".")[2] in ("lo", "up", "fx", "l")
+        return "Bounds are stated with the decision: 'choose x[k] in [0, 10]'." if bound else None
     signs = [t.value for t in place.line[place.line.index(place.token) :]]
     if any(sign in signs for sign in (">=", "<=", "==", "<", ">")):
         return f"A requirement has a name: 'demand[k]: {_shown(place)}', 'constraint NAME: ...'."
@@ -197,6 +225,7 @@ def _first_sign(seen: _Seen) -> str:
     return "".join(t.value for t in line[:2] if t is line[0] or t.start_pos == line[0].end_pos) if line else ""
 
 
+_ORDERS = {">=", "<=", "==", ">", "<", "!="}
 _COMMENT = "A comment starts with '#'."
 _SQUARE = "An index stands in square brackets: '{}[k]'."
 
@@ -215,6 +244,17 @@ _HABITS: Sequence[_Habit] = (
     _row(_pairs("..."), "A range has two full stops, '1..20'."),
     _row(lambda s: _first_sign(s) in ("--", "*", "**", "/") and s.place.line[0] is not s.place.before, _COMMENT),
     _row(_pairs("--"), _COMMENT),
+    # Formulas.
+    _row(lambda s: s.before == "lambda" and s.place.token.type == "NAME",
+         "There are no functions of one's own: a formula has a name, and its letters, 'let cost_of[k] = ...'."),
+    _row(lambda s: s.place.token.type == "PATH" and (after := s.after()) is not None and after == "(",
+         lambda s: f"Functions stand by themselves: '{s.token.split('.')[-1]}(...)'."),
+    _row(lambda s: s.token == "{" and s.before == "^",
+         "An exponent of several signs stands in parentheses: 'x^(a + 1)'."),
+    _row(lambda s: s.token == "{" and s.before.endswith("_"),
+         lambda s: f"An entry is written '{s.before.rstrip('_')}[{s.after() or 'k'}]'."),
+    _row(lambda s: s.token in _ORDERS and s.place.keyword in ("demand", "constraint") and not s.possible & _ORDERS,
+         "A requirement has one comparison: write two, or state the bounds of a decision, 'choose x[k] in [0, 10]'."),
     # Sums and indices.
     _row(_sum_like, _sum_remedy),
     _row(lambda s: s.token in "({" and "[" in s.possible and not s.possible & {"(", "{"} and _is_word(s.after()),
@@ -232,10 +272,12 @@ _HABITS: Sequence[_Habit] = (
     _row(lambda s: s.token == "=" and s.opens() == "{", "In a map a label and its value are joined by ':'."),
     _row(lambda s: s.token == "[" and s.place.keyword == "index", "Labels stand in braces: '{video, text}'."),
     _row(lambda s: s.token == ":" and s.place.keyword == "index", "A range has two full stops: '1..20'."),
+    _row(lambda s: s.place.keyword == "index" and s.before == ")" and ".." in s.possible,
+         "A range has two full stops: '1..20', '1..N'."),
     # Declarations.
     _row(lambda s: s.token == "in" and s.place.keyword == "param",
          "The range stands before the value: 'param rho in [1, inf) = 1.2'."),
-    _row(lambda s: s.token == "in" and "on" in s.possible,
+    _row(lambda s: s.token in ("in", "T") and "on" in s.possible,
          "A support follows the word 'on': 'normal(0.5, 0.1) on [0, 1]'."),
     _row(lambda s: s.token in (">=", "<=", ">", "<") and s.place.keyword == "param" and "in" in s.possible,
          "The range of a param is an interval: 'param rho in [1, inf) = 1.2'."),
@@ -261,6 +303,10 @@ _HABITS: Sequence[_Habit] = (
     _row(lambda s: s.place.token.type == "STRING" and s.before == "market",
          "A name comes before the title: 'market genai \"What the market is\"'."),
     _row(lambda s: s.possible == {"STRING"} and s.place.token.type != "STRING", "A title stands in double quotes."),
+    _row(lambda s: s.place.keyword == "plot" and s.token in (",", "(", "}") and ("(" in s.possible or s.token == ","),
+         "Each figure is a plot of its kind: 'plot box(revenue)  plot bar(welfare)'."),
+    _row(lambda s: s.token in ("=", ":") and s.before == s.place.keyword and s.before in ("draws", "seed", "instances"),
+         lambda s: f"The number follows at once: '{s.before} {s.after() or 100}'."),
     # Words that are operators elsewhere.
     _row(lambda s: s.token in ("if", "else", "then"), "A value by condition is 'if(condition, a, b)'."),
     _row(lambda s: s.token == "where" and "where" not in s.possible,

@@ -143,12 +143,13 @@ def nearest(word: str, known: Iterable[str], *, elsewhere: bool = False) -> str 
         elsewhere: other languages' words count too.
     """
     names = sorted(known)
+    if word.lower() in names:
+        return word.lower()
     if elsewhere and SYNONYMS.get(word.lower()) in names:
         return SYNONYMS[word.lower()]
-    if elsewhere and word.lower() in STRANGERS:
+    if word.lower() in STRANGERS:
         return None
-    exact = [name for name in names if name == word.lower()]
-    return next(iter(exact or difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(word, names, n=1, cutoff=0.6)), None)
 
 
 # ---------------------------------------------------------------------------------------------------------- messages
@@ -247,7 +248,10 @@ def early(head: Sequence[Token], closer: Token, last: Token) -> Diagnostic:
 
 def misspelt(token: Token, near: str) -> Diagnostic:
     """M007: a word that is nearly the keyword that could stand there."""
-    return Diagnostic("M007", f"unknown keyword '{token}'", token_span(token), f"Did you mean '{near}'?")
+    hint = f"Did you mean '{near}'?"
+    if SYNONYMS.get(token.value.lower()) == near and near in FORMS:
+        hint += f" For example: '{FORMS[near]}'."
+    return Diagnostic("M007", f"unknown keyword '{token}'", token_span(token), hint)
 
 
 def unknown(scene: Scene) -> Diagnostic:

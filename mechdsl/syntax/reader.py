@@ -456,9 +456,13 @@ class _Reader:
     def _respell(self, i: int) -> int | None:
         """Read a misspelt keyword as the one it is near; pass over a statement that starts with no keyword at all."""
         token = self._tokens[i]
+        expected = self._expected()
+        if token.type == "PATH" and self._marks.first_on_line(i) and self._complete(expected):
+            self._end_statement()
+            self._blame(None, i, mistakes.unknown(self._scene(i)))
+            return self._resume(i + 1)
         if token.type not in WORDS:
             return None
-        expected = self._expected()
         words = [word for word, terminal in self._grammar.keywords.items() if terminal in expected]
         leads = self._marks.first_on_line(i) or self._tokens[i - 1] in ("{", ":")
         near = mistakes.nearest(token.value, words, elsewhere=leads)

@@ -41,6 +41,7 @@ _LETTERS = re.compile(r"\w{1,20}")
 _LINE_END = re.compile(r"[\r\n]|\Z")
 _QUOTED = re.compile("[“„«‟″][^“”«»″\r\n]{0,200}[”“»″]|[‘‚'`][^‘’'`\r\n]{0,200}[’‘'`]")
 _COMMENT = re.compile(r"//[^\r\n]*|/\*(?:[^*]|\*(?!/)){0,20000}(?:\*/)?|%[^\r\n]*")  # as other languages have it
+_COMMAND = re.compile(r"[A-Za-z]{1,20}")  # after a backslash
 _OPERAND_END = re.compile(r"[\w)\]]")
 _WORDS = {"NAME", "PATH", "AGGREGATE"}
 
@@ -86,6 +87,28 @@ _REMEDIES = MappingProxyType(
         "∏": "A product over an index is written 'prod(i: x[i])'.",
     }
 )
+_COMMANDS = MappingProxyType(
+    {
+        **dict.fromkeys(("le", "leq", "leqslant"), _REMEDIES["≤"]),
+        **dict.fromkeys(("ge", "geq", "geqslant"), _REMEDIES["≥"]),
+        **dict.fromkeys(("ne", "neq"), _REMEDIES["≠"]),
+        **dict.fromkeys(("cdot", "times"), _REMEDIES["×"]),
+        **dict.fromkeys(("to", "rightarrow"), _REMEDIES["→"]),
+        **dict.fromkeys(("left", "right", "big", "Big"), "Brackets grow by themselves: leave it out."),
+        **dict.fromkeys(("begin", "end"), "Formulas stand as they are, without an environment around them."),
+        **dict.fromkeys(("text", "mathrm", "mathbf", "mathcal", "hat", "bar", "tilde"), "A name is its letters alone."),
+        "sum": _REMEDIES["∑"],
+        "prod": _REMEDIES["∏"],
+        "infty": _REMEDIES["∞"],
+        "sqrt": _REMEDIES["√"],
+        "sim": _REMEDIES["∼"],
+        "in": _REMEDIES["∈"],
+        "frac": "A quotient is written 'a / b'.",
+        "forall": "What is stated for each k has [k] after its name: 'demand[k]: x[k] >= d[k]'.",
+        "quad": "White space needs no sign: leave it out.",
+    }
+)
+"""What LaTeX writes with a backslash, where a sign or a form of the language says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +161,9 @@ def scan(text: str, grammar: Grammar) -> Scan:
             unknown.append(token.line or 0)
             if unknown[-_MANY_ON_A_LINE - 1 : -1].count(unknown[-1]) < _MANY_ON_A_LINE:
                 heading = token == "." and bool(tokens) and tokens[-1].value.lower() == "s.t"
-                mistakes.append(_open_string(token) if token.startswith('"') else _unknown(token, heading))
+                command = _COMMAND.match(text, token.end_pos or 0) if token == "\\" else None
+                unclear = _unknown(token, heading, command[0] if command else "")
+                mistakes.append(_open_string(token) if token.startswith('"') else unclear)
         elif token.type == END and tokens:
             # What is missing at the end is missed after the last token, not after the last comment.
             tokens.append(Token.new_borrow_pos(END, "", tokens[-1]))
@@ -270,8 +295,14 @@ def _odd_letters(token: Token) -> Iterator[Diagnostic]:
         )
 
 
-def _unknown(token: Token, heading: bool = False) -> Diagnostic:
-    """A character that means nothing; one that looks like a sign of the language says which."""
+def _unknown(token: Token, heading: bool, command: str) -> Diagnostic:
+    """A character that means nothing; one that looks like a sign of the language says which.
+
+    Args:
+        token: it, and what goes with it.
+        heading: it stands in `s.t.`.
+        command: the word after a backslash.
+    """
     first = token[0]
     sign = next((sign for sign in ("//", "/*", "%") if token.startswith(sign) and len(token) > 1), None)
     if sign is not None:
@@ -281,7 +312,11 @@ def _unknown(token: Token, heading: bool = False) -> Diagnostic:
         )
         ends = " and ends with its line" if sign == "/*" else ""
         return Diagnostic("M003", f"a comment does not start with '{sign}'", place, f"It starts with '#'{ends}.")
-    hint = "Each requirement stands by itself: 'demand[k]: x[k] >= d[k]'." if heading else _REMEDIES.get(first)
+    hint = _COMMANDS.get(command) or _REMEDIES.get(first)
+    if heading:
+        hint = "Each requirement stands by itself: 'demand[k]: x[k] >= d[k]'."
+    elif command and command not in _COMMANDS:
+        hint = f"Names are written without a backslash: '{command}', or the letter itself."
     if hint is None:
         visible = first.isprintable() and not first.isspace() and unicodedata.category(first) != "Cf"
         hint = "It means nothing here: delete it." if visible else "Delete it; it may not be visible in your editor."

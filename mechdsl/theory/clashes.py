@@ -63,8 +63,18 @@ class Clash:
     members: tuple[str, ...]
     minimal: bool = True
 
+    @property
+    def named(self) -> str:
+        """What clashes: `demand[video] and cap clash`."""
+        return f"{_listed(self.members)} {'clash' if len(self.members) > 1 else 'cannot be met'}"
+
+    @property
+    def way_out(self) -> str:
+        """The cheapest remedy, a sentence."""
+        return f"Cheapest remedy (least total relative change): {'; '.join(map(str, self.remedy))}."
+
     def __str__(self) -> str:
-        sentences = [f"Cheapest remedy (least total relative change): {'; '.join(map(str, self.remedy))}."]
+        sentences = [self.way_out]
         if len(self.members) == 1:
             sentences.append(f"{self.members[0][0].upper()}{self.members[0][1:]} cannot be met even alone.")
         elif self.members:

@@ -67,7 +67,7 @@ def _aggregate_step(game: Contest, posed: Equilibrium) -> Step:
     assert posed.aggregate is not None
     a = posed.aggregate
     entry = Entry(game.choices[0].quantity, game.player)
-    condition = sp.Le(a.gain + entry * sp.Symbol("g'"), a.marginal, evaluate=False)
+    condition = sp.Le(a.gain + entry * sp.Symbol("g′"), a.marginal, evaluate=False)
     whole = sp.Eq(IndexSum(entry, (game.player,)), a.total, evaluate=False)
     return Step(
         "aggregate",
@@ -75,14 +75,15 @@ def _aggregate_step(game: Contest, posed: Equilibrium) -> Step:
         "Others matter through the sum S of all choices alone: the payoff is g(S) times the own choice, less cost. "
         "At a given S each condition has one unknown; the answers must add up to S: one equation in one number.",
         f"{SOURCE}; Selten (1970) for games played through an aggregate",
-        (("slope of g", a.slope), ("each player", condition), ("all together", whole)),
+        (("slope of g", sp.powsimp(a.slope, combine="exp")), ("each player", condition), ("all together", whole)),
     )
 
 
 def _uniqueness_step(posed: Equilibrium) -> Step:
     assert posed.aggregate is not None
     a = posed.aggregate
-    condition = sp.Le(2 * a.slope + a.total * a.bend, 0, evaluate=False)
+    slope, bend = sp.Symbol("g′"), sp.Symbol("g′′")
+    condition = sp.Le(2 * slope + a.total * bend, 0, evaluate=False)
     words = {
         True: "1/g is a sum of powers of S with exponents between 0 and 1, so both hold: payoffs are concave in "
         "the own choice, first-order conditions suffice, shares fall as S grows, and there is one equilibrium for "
@@ -98,7 +99,7 @@ def _uniqueness_step(posed: Equilibrium) -> Step:
         f"Where $g' \\le 0$ and $2g' + S g'' \\le 0$ at every S and costs are convex, there is one "
         f"equilibrium. {words}",
         "ours: tests/test_contest.py",
-        (("g falls", sp.Le(a.slope, 0, evaluate=False)),),
+        (("g falls", sp.Le(sp.powsimp(a.slope, combine="exp"), 0, evaluate=False)),),
         proved=a.unique,
         holds=a.unique is not False,
     )

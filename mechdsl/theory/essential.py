@@ -38,13 +38,17 @@ class Essential:
         needed: (output, the row that needs it): the row fails without the output, whatever the others give.
         never_idle: outputs that are positive at all positive costs, by their slopes near 0.
         outputs: how many there are.
+        clash: what cannot be met, where no decision is feasible: nobody is needed then, and nobody could do without.
     """
 
     needed: tuple[tuple[str, str], ...]
     never_idle: tuple[str, ...]
     outputs: int
+    clash: str = ""
 
     def __str__(self) -> str:
+        if self.clash:
+            return f"no answer, for no decision is feasible: {self.clash}"
         needed = ", ".join(f"{name} (for {row})" for name, row in self.needed[:_SHOWN]) or "no output by itself"
         more = f" and {len(self.needed) - _SHOWN} more" if len(self.needed) > _SHOWN else ""
         if not self.never_idle:
@@ -75,6 +79,9 @@ def essential(market: Market) -> Essential | None:
         return None
     names = [name for c in choices for name in output_names(c.quantity)]
     rising = [c for c in market.constraints if c.relation == ">=" and not _falls(market, c)]
+    unmet = _unmet(market, rising)
+    if unmet is not None:
+        return Essential((), (), count, f"{unmet} cannot be met")
     needed = [found for k, name in enumerate(names) if (found := _row_in_need(market, choices, rising, k, name))]
     known = any(layer.value != 0 for layer in market.layers) or any(
         c.known != 0 or (c.type is None and c.layer.cost != 0) for c in costs
@@ -126,12 +133,25 @@ def _row_in_need(
     market: Market, choices: list[Choice], rising: list[Constraint], own: int, name: str
 ) -> tuple[str, str] | None:
     """The first row that fails with this output at its lower bound and all others as high as they go."""
-    bounds = _bounds(market)
-    points = []
-    for far in _FAR:
-        point = {q: np.where(np.isfinite(high), high, low + far) for q, (low, high) in bounds.items()}
-        points.append(_with_own(point, choices, own, {q: low for q, (low, _) in bounds.items()}))
-    capped = all(np.isfinite(high).all() for _, high in bounds.values())
+    lowest = {q: low for q, (low, _) in _bounds(market).items()}
+    row = _failing(market, rising, [_with_own(point, choices, own, lowest) for point in _high(market)])
+    return None if row is None else (name, row)
+
+
+def _unmet(market: Market, rising: list[Constraint]) -> str | None:
+    """The first row that fails with all outputs as high as they go."""
+    return _failing(market, rising, _high(market))
+
+
+def _high(market: Market) -> list[dict[Quantity, Array]]:
+    """Points with all outputs as high as they go: at their caps, or far out, at two distances."""
+    bounds = _bounds(market).items()
+    return [{q: np.where(np.isfinite(high), high, low + far) for q, (low, high) in bounds} for far in _FAR]
+
+
+def _failing(market: Market, rising: list[Constraint], points: list[dict[Quantity, Array]]) -> str | None:
+    """The first row that fails at both points, and either cannot move between them or has no room beyond."""
+    capped = all(np.isfinite(high).all() for _, high in _bounds(market).values())
     for constraint in rising:
         with np.errstate(all="ignore"):
             near, far_out = (_slack(market, constraint, point) for point in points)
@@ -139,7 +159,7 @@ def _row_in_need(
         if short.any():
             place = np.argwhere(short)[0]
             labels = [a.index_set.labels[int(p)] for a, p in zip(constraint.letters, place, strict=True)]
-            return name, f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
+            return f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
     return None
 
 

@@ -24,7 +24,7 @@ from mechdsl.outcome import Account, Outcome
 from mechdsl.program import Status
 from mechdsl.structure import Report, contract_chain
 from mechdsl.theory.efforts import effort_outcome, others_misfit, solved_at, unsolved
-from mechdsl.theory.notation import free_name
+from mechdsl.theory.notation import Rule, Slope, free_name
 from mechdsl.theory.precision import written_out
 from mechdsl.theory.supply import supply, supply_misfit
 
@@ -337,9 +337,9 @@ def tariff_steps(market: Market) -> tuple[Step, ...]:
     letters = chain.provider.letters
     bought = IndexSum(price * entry, letters) if letters else price * entry
     worth = chain.buyer.value - chain.buyer.cost
-    path = Quantity("marginal contribution at t e", tuple(a.index_set for a in letters), "open")
-    density = Entry(path, *letters) if letters else path
-    share = sp.Eq(weight, sp.Integral(entry * density, (along, 0, 1)) / whole, evaluate=False)
+    efforts = market.choices_of(chain.provider.name)[0].quantity
+    contributed = sp.Integral(entry * Slope(Rule(whole, along * efforts), entry), (along, 0, 1))
+    share = sp.Eq(weight, contributed / Rule(whole, efforts), evaluate=False)
     net = "value less cost" if weights_of(market) == "surplus" else "value alone"
     split = (
         "The Nash product of the buyer's and the providers' gains, with the bargaining power for exponents, is largest "
@@ -352,8 +352,8 @@ def tariff_steps(market: Market) -> tuple[Step, ...]:
         linear_steps(market)[0],
         surplus_step(market),
         Step("weights", share,
-             f"A provider's weight is what its effort contributes ({net}) along the straight path from nothing to the "
-             "efficient efforts, over what all contribute. Costs are integrated in closed form, the rest by "
+             f"A provider's weight is what its effort contributes ($W$ is {net}) along the straight path from nothing "
+             "to the efficient efforts, over what all contribute. Costs are integrated in closed form, the rest by "
              "quadrature: "
              "closed forms cancel where there is little correlation.",
              "Aumann & Shapley (1974), Values of Non-Atomic Games; " + f"{_PAPER}.3; reconstructed: ours"),

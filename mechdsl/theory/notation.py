@@ -16,6 +16,7 @@ from mechdsl.formula import Entry, Letter, Quantity
 from mechdsl.market import PrivateType
 
 __all__ = [
+    "Best",
     "Expectation",
     "Others",
     "Rule",
@@ -28,6 +29,32 @@ __all__ = [
     "running",
     "subscript",
 ]
+
+
+class Best(sp.Expr):  # type: ignore[misc]
+    """`max_π π·S(π)`: the largest value over what some symbols may be. Args: the value, Tuple of the symbols."""
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, body: sp.Expr, over: Sequence[sp.Expr] | sp.Tuple) -> Best:
+        return cast(Best, sp.Expr.__new__(cls, body, sp.Tuple(*over)))
+
+    @property
+    def body(self) -> sp.Expr:
+        return self.args[0]
+
+    @property
+    def over(self) -> tuple[sp.Expr, ...]:
+        return tuple(self.args[1].args)
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"max_{{{', '.join(printer._print(a) for a in self.over)}}}({printer._print(self.body)})"
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        under = ", ".join(printer._print(a) for a in self.over)
+        text = rf"\max_{{{under}}}\left({printer._print(self.body)}\right)"
+        return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
 
 
 class Rule(sp.Expr):  # type: ignore[misc]

@@ -11,7 +11,7 @@ import sympy as sp
 from mechdsl.derivation import Step
 from mechdsl.formula import Quantity
 from mechdsl.market import Market
-from mechdsl.theory.notation import Rule, free_name
+from mechdsl.theory.notation import Best, Rule, Slope, free_name
 from mechdsl.theory.union import union_of
 from mechdsl.theory.union_conditions import conditions
 from mechdsl.theory.union_lines import Sides, branch_point
@@ -40,7 +40,7 @@ def _menu_step(market: Market) -> Step:
     own = union_of(market).type.quantity
     utility, payment = _symbol(market, "U"), _symbol(market, "p")
     y = _symbol(market, "y")
-    leaves = Rule(sp.Function("max", real=True)(payment - own * y))
+    leaves = Best(payment - own * y, (y, payment))
     because = (
         "A truthful contract is a menu (the taxation principle): bundles, each at a price, from which the union takes "
         "what leaves it most. Expected payment depends on the menu through the union's utility alone."
@@ -63,10 +63,10 @@ def _search_step(market: Market) -> Step:
 def _line_steps(market: Market) -> tuple[Step, ...]:
     kappa, pi, share = (_symbol(market, n) for n in ("kappa", "pi", "S"))
     c1, c2, y1, y2 = (_symbol(market, n) for n in ("c_1", "c_2", "y_1", "y_2"))
-    beyond = sp.Eq(Rule(share, pi), Rule(sp.Function("P", real=True)(sp.Gt(c1 - kappa * c2, pi, evaluate=False))),
-                   evaluate=False)  # fmt: skip
+    chance = sp.Function("P", real=True)(sp.Gt(c1 - kappa * c2, pi, evaluate=False))
+    beyond = sp.Eq(Rule(share, pi), chance, evaluate=False)
     a = _symbol(market, "A")
-    earned = Rule(sp.Function("max", real=True)(pi * Rule(share, pi)))
+    earned = Best(pi * Rule(share, pi), (pi,))
     steps_price = (
         "Walk along the frontier, where the bundle of least cost at weights $(\\kappa, 1)$ has slope $\\kappa$. A step "
         "$dy_1 < 0$ is a good of its own: unions with $c_1 - \\kappa c_2 > \\pi$ take it if it lowers the price "
@@ -83,7 +83,7 @@ def _line_steps(market: Market) -> tuple[Step, ...]:
     cost = (
         b1 * Rule(y1, kb)
         + b2 * Rule(y2, kb)
-        + sp.Integral(Rule(a, kappa) * Rule(sp.Function("dy_1", real=True)(kappa)), (kappa, kb, sp.oo))
+        + sp.Integral(Rule(a, kappa) * Slope(Rule(y1, kappa), kappa), (kappa, kb, sp.oo))
     )
     dearer = _symbol(market, "E[p]")
     sums = (
@@ -120,7 +120,7 @@ def _condition_step(market: Market) -> Step:
     )
     because = (
         "The conditions under which the priced frontier is the best of all menus, checked on dense grids for these "
-        f"laws. {' '.join(words)} {verdict} Here $\\kappa_b$ = {branch:.6g}."
+        f"laws. {' '.join(words)} {verdict}"
     )
-    kb = _symbol(market, "kappa_b")
-    return Step("conditions of optimality", kb, because, _OURS, proved=False, holds=not failed)
+    here = sp.Eq(_symbol(market, "kappa_b"), sp.Float(f"{branch:.6g}"), evaluate=False)
+    return Step("conditions of optimality", here, because, _OURS, proved=False, holds=not failed)
