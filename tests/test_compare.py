@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,18 @@ def test_figures_are_written(six: Compared, tmp_path: Path, suffix: str) -> None
     assert (tmp_path / f"six{suffix}").stat().st_size > 5000
     with pytest.raises(UsageError, match=r"\.png"):
         six.plot(tmp_path / "six.doc")
+
+
+def test_titles_are_text_in_a_figure_and_have_their_lines(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    words = r"pays $\bad{x}$ and goes on to say what else the regime is about, at more than any margin's length"
+    text = SMALL.replace("CLAIM", "").replace("One unit", r"$\bad{x}$ units")
+    for name in ("direct_revenue", "direct_welfare"):
+        text = text.replace(f"regime {name} ", f'regime {name} "{words}" ')
+    mechdsl.parse(text).compare(["direct_revenue", "direct_welfare"]).plot(tmp_path / "a.svg")
+    width, height = map(float, re.findall(r'(?:width|height)="([\d.]+)pt"', (tmp_path / "a.svg").read_text())[:2])
+    assert width == pytest.approx(3 * 3.4 * 72)
+    assert height == pytest.approx(72 * (1.2 + 2 * 0.17 * 4))  # rows as high as their titles' lines
 
 
 def test_claims_of_the_paper_come_with_their_conditions() -> None:
