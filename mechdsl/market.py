@@ -199,6 +199,14 @@ class Market:
     def types_of(self, layer: str) -> tuple[PrivateType, ...]:
         return tuple(t for t in self.types if t.layer == layer)
 
+    @property
+    def bystanders(self) -> tuple[str, ...]:
+        """Layers that the regime gives no contract, nobody to speak for, no objective and nothing to choose."""
+        busy = {name for c in self.contracts for name in (c.payer, c.provider)}
+        busy |= {name for y in self.layers if y.represents for name in (y.name, y.represents)}
+        busy |= {o.layer for o in self.objectives} | {c.layer for c in self.choices}
+        return tuple(y.name for y in self.layers if y.name not in busy)
+
     def choices_of(self, layer: str) -> tuple[Choice, ...]:
         return tuple(c for c in self.choices if c.layer == layer)
 

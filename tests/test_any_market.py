@@ -302,3 +302,88 @@ report c = 0.3
     weight = 0.5 if aim == "revenue" else 0.3  # of which virtual cost is 2 c - 0.1
     assert found.shadow_price["demand"] == pytest.approx(weight * 1.5 * np.sqrt(d), rel=1e-9)
     assert found.shadow_price["cap"] == pytest.approx(0, abs=1e-12)
+
+
+FREE = """
+market free "Costs may be 0"
+index k, i in media = {text, photo}
+param d[k] in [0, inf) = {text: 1.5, photo: 2}
+param gamma in [0, 1] = 0.5
+layer wire
+layer writer[k] { type c[k] ~ uniform(0, 1)  choose x[k] >= 0  cost c[k] * x[k]^1.5 }
+demand[k]: x[k] + sum(i: 0.2 * x[i]^gamma) >= d[k]
+contract wire -> writer: direct
+objective wire: maximize AIM
+report c = {text: 0, photo: PHOTO}
+"""
+
+
+def least(weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """The least cost of FREE's demands, by scipy."""
+    from scipy.optimize import minimize
+
+    found = minimize(
+        lambda x: float(weights @ x**1.5),
+        np.array([3.0, 3.0]),
+        bounds=[(1e-9, None)] * 2,
+        constraints={"type": "ineq", "fun": lambda x: x + 0.2 * np.sum(np.sqrt(x)) - np.array([1.5, 2.0])},
+        options={"ftol": 1e-15, "maxiter": 500},
+    )
+    return found.x, float(found.fun)
+
+
+@pytest.mark.parametrize("aim", ["revenue", "welfare"])
+def test_a_cost_of_0_is_the_limit_of_vanishing_ones(aim: str) -> None:
+    # 0.2 * sqrt(100) is all that is asked of photos: as text costs nothing, nobody makes any.
+    found = outcome(FREE.replace("AIM", aim).replace("PHOTO", "0.6"))
+    assert found.allocation["x"] == pytest.approx([100, 0], rel=1e-9)
+    assert found.shadow_price["demand"] == pytest.approx(0, abs=1e-12)
+    assert found.payments["writer"] == pytest.approx([least(np.array([1.0, 0.6]))[1], 0], rel=1e-6)  # Psi(b, c) - 0
+    assert "vanish" in found.message
+
+
+def test_several_costs_of_0_vanish_together() -> None:
+    found = outcome(FREE.replace("AIM", "welfare").replace("PHOTO", "0"))
+    assert found.allocation["x"] == pytest.approx(least(np.ones(2))[0], rel=1e-5)
+    assert found.payments["writer"] == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.05, 0.2, 0.29])
+@pytest.mark.parametrize("cap", [1e-6, 3, 100])
+def test_demands_of_a_millionth_beside_a_cap(cap: float, gamma: float) -> None:
+    from scipy.optimize import brentq
+
+    text = f"""
+market small "What is asked for is tiny, what GenAI makes of nearly nothing is not"
+index k in media = {{text, photo}}
+param d[k] in [0, inf) = {{text: 3e-6, photo: 2e-6}}
+layer wire
+layer writer[k] {{ type c[k] ~ uniform(0.5, 2)  choose x[k] >= 0  cost c[k] * x[k]^1.2 }}
+demand[k]: x[k] + 0.5 * x[k]^{gamma} >= d[k]
+constraint cap: sum(k: x[k]) <= {cap}
+contract wire -> writer: direct
+objective wire: maximize revenue
+"""
+    found = outcome(text)
+    for k, d in enumerate((3e-6, 2e-6)):
+        log = brentq(lambda z, d=d: np.exp(z) + 0.5 * np.exp(gamma * z) - d, -400, 0, xtol=1e-12)
+        assert np.log(found.allocation["x"][k]) == pytest.approx(log, abs=1e-6)
+        assert found.payments["writer"][k] == pytest.approx(2 * np.exp(1.2 * log), rel=1e-6)
+
+
+def test_a_broker_whose_creators_costs_are_stated_in_cases() -> None:
+    # Paid at b = 1: photos are worth 1 / sqrt(x) a unit and cost 1 up to 1, then 2; text just meets the demand.
+    text = """
+market cases "Costs rise faster from 1 on"
+index k in media = {text, photo}
+layer wire { value sum(k: 2 * sqrt(x[k])) }
+layer writer[k] { type c[k] ~ uniform(0, 1)  choose x[k] >= 0  cost c[k] * if(x[k] < 1, x[k], 2 * x[k] - 1) }
+demand: 1.8 * x[text] + 0.1 * x[photo] >= 2
+layer broker
+contract wire -> broker: presigned
+contract broker -> writer: direct
+objective wire: maximize revenue
+"""
+    found = outcome(text)
+    assert found.allocation["x"] == pytest.approx([1.9 / 1.8, 1], rel=1e-8)
+    assert found.payments["writer"] == pytest.approx([2 * 1.9 / 1.8 - 1, 1], rel=1e-8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,29 @@ def test_a_param_called_seed_is_a_param() -> None:
 def test_no_seeds(pair: MarketFile, grid: str) -> None:
     with pytest.raises(UsageError, match="seed"):
         pair.sweep(grid, ["revenue"])
+
+
+def test_what_was_left_behind_is_named_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "pair.mech", tmp_path / "out"
+    asked = 'experiment e "E" { regimes welfare  draws 9  plot box(revenue)  plot PLOT }\n'
+    other = 'experiment e_box "F" { regimes welfare  draws 9  plot box(welfare) }'
+    file.write_text(TEXT + asked.replace("PLOT", "bar(welfare)") + other, encoding="utf-8")
+    assert main(["run", str(file), "--out", str(out), "--formats", "svg", "--rows", "csv"]) == 0
+    assert "of an earlier run" not in capsys.readouterr().out
+    for name in ("e_notes.svg", "mine.png"):
+        (out / name).write_text("the user's own")
+    before = set(out.iterdir())
+
+    file.write_text(TEXT + asked.replace("PLOT", "box(welfare)") + other, encoding="utf-8")
+    assert main(["run", str(file), "--out", str(out), "--formats", "svg"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "of an earlier run" in line]
+    names = ["e_bar_welfare.svg", "e_rows.csv", "e_box_rows.csv"]
+    assert told == [f"of an earlier run, not of this one: {out / name}" for name in names]
+    assert before <= set(out.iterdir())
+
+    assert main(["run", str(file), "e", "--out", str(out), "--formats", "svg", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["experiments"]["e"]
+    assert found["left_behind"] == [str(out / name) for name in names[:2]]
 
 
 def test_a_trace_shows_every_draw() -> None:

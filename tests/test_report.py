@@ -253,6 +253,33 @@ def test_money_flows_from_payer_to_provider() -> None:
     assert "platform pays broker under a contract presigned" in drawn.alt
 
 
+def test_who_stands_by_is_drawn_so() -> None:
+    """A layer of the file that a regime gives no contract: faint, named so in words, and in the books if it costs."""
+    market = mechdsl.parse("""
+        market idle "Layers at the top"
+        layer buyer
+        layer agency { cost 0.1 }
+        layer guild
+        layer seller { type c ~ uniform(1, 2)  choose x >= 0  cost c * x }
+        constraint one: x >= 1
+        regime alone   { contract buyer -> seller: direct  objective buyer: maximize revenue }
+        regime through { contract buyer -> agency: presigned  contract agency -> seller: direct
+                         objective buyer: maximize revenue }
+    """)
+    alone, through = (market.model.markets[n] for n in ("alone", "through"))
+    assert alone.bystanders == ("agency", "guild")
+    assert through.bystanders == ("guild",)
+    drawn = diagram(alone)
+    assert {b.name for b in drawn.boxes if b.faint} == {"agency", "guild"}
+    assert drawn.alt.startswith("Layers: buyer, seller. ")
+    assert drawn.alt.endswith("Without a contract: agency, guild.")
+    assert standalone_svg(drawn).count('class="box faint"') == 2
+    solved = str(market.solve("alone"))
+    books = solved[solved.index("accounts ") :]
+    assert "agency" in books
+    assert "guild" not in books
+
+
 # Mathematics in sentences.
 
 

@@ -92,6 +92,16 @@ NAMES = (
         good="claim gain: welfare(main) >= revenue(main)",
     ),
     Explanation(
+        "M018",
+        "a claim of what cannot be compared",
+        "Claims are decided on expected figures: outcomes and decisions of regimes, their sums and multiples. The "
+        "expectation of a product or of another function does not follow from those of its parts, and params and "
+        "types are no outcomes.",
+        "Compare sums and multiples of outcomes; what is no such sum can be tabulated over draws in an experiment.",
+        bad="claim large: revenue(main)^2 >= 1",
+        good="claim large: 2 * revenue(main) >= -1000",
+    ),
+    Explanation(
         "M019",
         "a definition that goes round in a circle",
         "To work out the name that is shown one needs the next in the chain, and so on, back to itself. The order of "

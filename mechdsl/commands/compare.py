@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import itertools
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mechdsl.commands import ANSWERED, AT_FAULT, NOT_CERTIFIED, NOT_SOLVED
 from mechdsl.commands.arguments import awake, bare_parser, chosen, existing, plugin_option, registry
+from mechdsl.commands.progress import at_work
 from mechdsl.commands.verdicts import fault
 from mechdsl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mechdsl.comparison import Comparison
     from mechdsl.elaborate import Override
     from mechdsl.structure import Registry
@@ -38,7 +42,8 @@ def run(arguments: list[str]) -> int:
     if not 0 < options.tol < 1:
         raise UsageError("--tol is above 0 and below 1")
     found = registry(options)
-    comparisons = [c for name in options.files for c in _of_file(name, options, found)]
+    with at_work() as say:
+        comparisons = [c for name in options.files for c in _of_file(name, options, found, say)]
     from mechdsl.report import comparison as report
     from mechdsl.report import json_report, terminal
 
@@ -54,7 +59,7 @@ def run(arguments: list[str]) -> int:
     return _status(comparisons, named=bool(options.regime))
 
 
-def _of_file(name: str, options: Namespace, found: Registry) -> list[Comparison]:
+def _of_file(name: str, options: Namespace, found: Registry, say: Callable[[str], None]) -> list[Comparison]:
     """One comparison for every combination of values that `--set` gives."""
     from mechdsl.comparison import compare
     from mechdsl.pipeline import load
@@ -71,9 +76,14 @@ def _of_file(name: str, options: Namespace, found: Registry) -> list[Comparison]
             compare(
                 markets, model.claims if not options.regime else (), at_hand, tolerance=options.tol,
                 published=options.claims == "paper", seed=options.seed, label=label or model.name,
+                tell=partial(_within, say, label),
             )
         )  # fmt: skip
     return made
+
+
+def _within(say: Callable[[str], None], label: str, text: str) -> None:
+    say(f"{label} {text}" if label else text)
 
 
 def variations(given: list[str]) -> list[tuple[list[Override], str]]:

@@ -95,11 +95,8 @@ def _packaged(options: Namespace) -> int:
                 print(said, end="", file=sys.stderr)
                 return status
             if status != ANSWERED:
-                print(
-                    f"{step.command} ended with status {status}, which the package records:\n{said}",
-                    end="",
-                    file=sys.stderr,
-                )
+                print(f"{step.command} ended with status {status}, which the package records", file=sys.stderr)
+                print(said, end="", file=sys.stderr)
             made = _made(folder, step.command)
             done.append(Step(step.command, status, tuple(made)))
             files |= made
@@ -172,15 +169,19 @@ def _print(market: str, facts: dict[str, Any]) -> None:
 
 
 def _step(command: str, manifest: Manifest, folder: Path, out: str) -> tuple[int, str]:
-    """A command run in a folder: its exit status, and what it said on stderr. Its results lie in `out`."""
+    """A command run in a folder: its exit status, and what it said on stderr. Its results lie in `out`.
+
+    On a terminal it says so there itself, and shows its progress.
+    """
     from mechdsl.replication import arguments
 
     call = [*_CALL, *arguments(command, manifest, out)]
     (folder / out).mkdir(exist_ok=True)
-    done = subprocess.run(call, cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    said = None if sys.stderr.isatty() else subprocess.PIPE
+    done = subprocess.run(call, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, check=False)
     if command != "run":
         (folder / out / f"{command}.json").write_bytes(done.stdout)
-    return done.returncode, done.stderr.decode("utf-8", "replace")
+    return done.returncode, (done.stderr or b"").decode("utf-8", "replace")
 
 
 def _verified(options: Namespace) -> int:

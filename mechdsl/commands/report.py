@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechdsl.commands import ANSWERED, AT_FAULT, NOT_CERTIFIED, NOT_SOLVED
 from mechdsl.commands.arguments import at_option, chosen, file_parser
+from mechdsl.commands.progress import at_work
 from mechdsl.commands.studying import resumable, stated_task, work_options, working
 from mechdsl.commands.studying import status as study_status
 from mechdsl.commands.verdicts import status, was_interrupted
@@ -56,8 +57,9 @@ def _run(options: Namespace, arguments: Sequence[str]) -> int:
         raise UsageError(f"there is no folder '{output.parent}'")
     model, registry, task = stated_task(options)
     markets = chosen(model, options)
-    runs = _solved(markets, registry)
-    comparison = None if "expectation" in without else _compared(model, markets, registry, options)
+    with at_work() as say:
+        runs = _solved(markets, registry, say)
+        comparison = None if "expectation" in without else _compared(model, markets, registry, options, say)
     studies = () if "experiments" in without else _studied(model, task, options)
     rows = [("seed", str(options.seed)), ("tolerance of claims", f"{options.tol:g}")]
     rows += [(f"seed of {f.study.name}", str(f.study.task.seed)) for f in studies]
@@ -65,7 +67,10 @@ def _run(options: Namespace, arguments: Sequence[str]) -> int:
         model, runs, comparison, studies, "figures" not in without, "derivation" not in without,
         production(model, Path(options.file).parent, shlex.join(["mechdsl", "report", *arguments]), rows),
     )  # fmt: skip
-    for file in written(dossier(made), output):
+    with at_work() as say:
+        say(f"{output.name}: writing and drawing")
+        files = written(dossier(made), output)
+    for file in files:
         print(f"wrote {file}")
     claims = comparison.claims if comparison else ()
     found = [
@@ -76,23 +81,26 @@ def _run(options: Namespace, arguments: Sequence[str]) -> int:
     return next((s for s in (AT_FAULT, NOT_SOLVED, NOT_CERTIFIED) if s in found), ANSWERED)
 
 
-def _solved(markets: Sequence[Market], registry: Registry) -> tuple[Run, ...]:
+def _solved(markets: Sequence[Market], registry: Registry, say: Callable[[str], None]) -> tuple[Run, ...]:
     from mechdsl import pipeline
 
     runs: list[Run] = []
-    for market in markets:
+    for number, market in enumerate(markets, 1):
+        say(f"{market.regime}: solving, {number} of {len(markets)} regimes")
         runs.append(pipeline.run(market, registry))
         if was_interrupted(runs):
             raise KeyboardInterrupt
     return tuple(runs)
 
 
-def _compared(model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace) -> Comparison:
+def _compared(
+    model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace, say: Callable[[str], None]
+) -> Comparison:
     from mechdsl.comparison import compare
 
     return compare(
         markets, model.claims if not options.regime else (), registry, tolerance=options.tol,
-        published=options.claims == "paper", seed=options.seed,
+        published=options.claims == "paper", seed=options.seed, tell=say,
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def run(arguments: list[str]) -> int:
     """Every experiment, or those named, one after another; what is finished stays if a later one is stopped."""
     parser = file_parser("run")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="those to run (default: all)")
-    parser.add_argument("--out", metavar="DIR", help="folder for tables and figures (default: FILE_results)")
+    parser.add_argument("-o", "--out", metavar="DIR", help="folder for tables and figures (default: FILE_results)")
     parser.add_argument("--formats", default="png,pdf", metavar="png,svg,pdf", help="of the figures (default png,pdf)")
     text = "also every row of every experiment, in this format"
     parser.add_argument("--rows", choices=("csv", "parquet"), help=text)
@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
 def _run(options: Namespace) -> int:
     model, registry, task = stated_task(options)
     from mechdsl.commands.studies_page import page
-    from mechdsl.commands.study_files import formats
+    from mechdsl.commands.study_files import formats, left_behind
     from mechdsl.population.json_form import study_object
     from mechdsl.population.study import experiment_study
     from mechdsl.report import json_report
@@ -56,10 +56,14 @@ def _run(options: Namespace) -> int:
     for number, stated in enumerate(studies):
         found, files = _one(stated, model, options, folder, kinds)
         done.append(found)
+        old = left_behind(stated.name, files, folder, known)
         if options.json:
             said[stated.name] = {"title": stated.title, **study_object(found), "files": [str(f) for f in files]}
+            said[stated.name] |= {"left_behind": [str(f) for f in old]} if old else {}
         else:
             page(found, model, files, titled=True, first=number == 0)
+            for file in old:
+                print(f"of an earlier run, not of this one: {file}")
             sys.stdout.flush()
     if options.json:
         print(json_report.to_text(json_report.document(model.name, "run", experiments=said)))

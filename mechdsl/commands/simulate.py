@@ -16,7 +16,7 @@ def run(arguments: list[str]) -> int:
     """Means, errors and quantiles on stdout; every row in `--out`."""
     parser = file_parser("simulate")
     parser.add_argument("--draws", type=at_least(1), default=1000, metavar="N", help="of the types (default 1000)")
-    parser.add_argument("--out", metavar="T.parquet", help="a row for every regime and draw, as .parquet or .csv")
+    parser.add_argument("-o", "--out", metavar="T.parquet", help="a row for every regime and draw, as .parquet or .csv")
     study_options(parser)
     options = parser.parse_args(arguments)
     return resumable("simulate", arguments, lambda: _simulate(options))

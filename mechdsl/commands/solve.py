@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mechdsl.commands import INTERRUPTED
 from mechdsl.commands.arguments import at_option, chosen, file_parser, loaded
+from mechdsl.commands.progress import at_work
 from mechdsl.commands.verdicts import status, was_interrupted
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ def run(arguments: list[str]) -> int:
 
 def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace) -> int:
     """Solve and print regime by regime, so that an interrupt loses nothing that was finished."""
-    from mechdsl import pipeline
     from mechdsl.report import terminal
 
     page = terminal.console()
@@ -54,8 +54,8 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
         print(diagnostic.render(model.source), file=sys.stderr)
     page.print(terminal.heading(markets[0]))
     runs: list[Run] = []
-    for market in markets:
-        runs.append(pipeline.run(market, registry, options.method, options.tol))
+    for number, market in enumerate(markets, 1):
+        runs.append(_solved(market, f"{number} of {len(markets)} regimes", registry, options))
         page.print(terminal.regime(runs[-1], view))
         moved = _sensitivity(runs[-1], model, registry, options)
         if moved is not None:
@@ -70,14 +70,13 @@ def _solve_tables(model: Model, markets: tuple[Market, ...], registry: Registry,
 
 
 def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, options: Namespace) -> int:
-    from mechdsl import pipeline
     from mechdsl.report import json_report
 
     runs: list[Run] = []
     interrupted = False
     try:
-        for market in markets:
-            runs.append(pipeline.run(market, registry, options.method, options.tol))
+        for number, market in enumerate(markets, 1):
+            runs.append(_solved(market, f"{number} of {len(markets)} regimes", registry, options))
             interrupted = was_interrupted(runs)
             if interrupted:
                 break
@@ -94,6 +93,15 @@ def _solve_json(model: Model, markets: tuple[Market, ...], registry: Registry, o
     more = {"diagnostics": warnings} if warnings else {}
     print(json_report.to_text(json_report.document(model.name, "solve", regimes=regimes, **more)))
     return INTERRUPTED if interrupted else status(runs, named=bool(options.regime))
+
+
+def _solved(market: Market, place: str, registry: Registry, options: Namespace) -> Run:
+    """One regime, named on the terminal while it is at work."""
+    from mechdsl import pipeline
+
+    with at_work() as say:
+        say(f"{market.regime}: solving, {place}")
+        return pipeline.run(market, registry, options.method, options.tol)
 
 
 def _sensitivity(run: Run, model: Model, registry: Registry, options: Namespace) -> Sensitivity | None:

@@ -23,7 +23,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--table", action="append", default=[], metavar="WHAT", help='as in "revenue, x[video]"')
     text = '"heatmap(x[video])", "line(revenue)", "box(revenue)", "bar(welfare)"; repeatable'
     parser.add_argument("--plot", action="append", default=[], metavar="FIGURE", help=text)
-    parser.add_argument("--out", metavar="PATH", help="the table, as .csv or .parquet; else a folder for all files")
+    parser.add_argument(
+        "-o", "--out", metavar="PATH", help="the table, as .csv or .parquet; else a folder for all files"
+    )
     text = "the figures' formats (default png)"
     parser.add_argument("--formats", default="png", metavar="png,svg,pdf", help=text)
     study_options(parser)

@@ -7,16 +7,21 @@ by derivation, and no number had to be trusted.
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+
+import numpy as np
 
 from mechdsl import syntax_tree as tree
 from mechdsl.comparison.verdict import Verdict
-from mechdsl.errors import Source, UsageError, did_you_mean
+from mechdsl.elaborate.expressions import label_text
+from mechdsl.elaborate.outcomes import OUTCOME_WORDS
+from mechdsl.errors import InternalError, Source
 from mechdsl.expectation import Estimate, Estimates
 from mechdsl.expected import ZERO, Expected, Linear
+from mechdsl.formula import IndexSet
+from mechdsl.market import Market
 
 __all__ = ["Operands", "Pair", "Relation", "judged", "related"]
 
@@ -35,10 +40,35 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operands:
-    """What claims may speak of: the regimes' forms, and the rents of those with private types."""
+    """What claims may speak of: the regimes' forms, the rents of those with private types, their decisions."""
 
     expected: Mapping[str, Expected]
     rents: Mapping[str, Linear]
+    markets: Mapping[str, Market]
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        return tuple(self.markets)
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset(layer.name for m in self.markets.values() for layer in m.layers)
+
+    @property
+    def letters(self) -> Mapping[str, IndexSet]:
+        """What the letters of the file run over."""
+        declared = (d for m in self.markets.values() for d in m.declarations.values())
+        return {a.name: a.index_set for d in declared for a in d.letters}
+
+    def entry(self, decision: str, regime: str, labels: Sequence[str]) -> Pair | None:
+        """`x[video](M1)`: the expected decision; None where the regime has no expectation of it."""
+        forms = self.expected[regime].allocation.get(decision) if regime in self.expected else None
+        if not forms:
+            return None
+        sets = self.markets[regime].declarations[decision].quantity.sets
+        place = [index_set.position(label) for index_set, label in zip(sets, labels, strict=True)]
+        form = forms[int(np.ravel_multi_index(place, [len(s) for s in sets])) if place else 0]
+        return Pair(form, form)
 
     def of(self, word: str, regime: str, layer: str | None = None) -> Pair | None:
         """`revenue(M1)`, `payments(M1, creator)`; None where the regime has no such figure."""
@@ -72,11 +102,11 @@ def judged(
     claim: tree.ClaimStatement, source: Source, operands: Operands, found: Estimates, tolerance: float
 ) -> Verdict:
     """The verdict on a claim of the file: all its relations hold, one fails, or neither is known."""
-    relations = []
+    relations, reading = [], _Reading(operands, source)
     for chain in claim.parts:
         for (left, right), sign in zip(pairwise(chain.operands), chain.relations, strict=True):
             text = f"{said(left, source)} {sign} {said(right, source)}"
-            sides = (_side(left, operands, source), _side(right, operands, source))
+            sides = (reading.of(left), reading.of(right))
             relations.append(related(text, sides[0], sign, sides[1], found, tolerance))
     return together(claim.name.id, claim.doc or ", ".join(r.text for r in relations), relations)
 
@@ -159,44 +189,64 @@ _DECISIONS: Mapping[str, Callable[[float, float, float], bool | None]] = {
     ">=": _at_least, "<=": _turned(_at_least), "==": _equal, ">": _above, "<": _turned(_above), "!=": _negated(_equal),
 }  # fmt: skip
 
-_WORDS = ("revenue", "welfare", "profit", "payments", "utility", "information_rent")
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Operands of a claim as forms: figures of regimes, decisions, numbers, sums, and products with numbers."""
 
-def _side(node: tree.Expression, operands: Operands, source: Source) -> Pair | None:
-    """An operand as a form: figures of regimes, numbers, sums, and products with numbers.
+    operands: Operands
+    source: Source
+    at: Mapping[str, str] = field(default_factory=dict)
 
-    Raises:
-        UsageError: what no form can say.
-    """
-    match node:
-        case tree.Number(value=value):
-            return _number(float(value))
-        case tree.Call(name=name, arguments=arguments) if name in _WORDS:
-            names = [a.value.id for a in arguments if isinstance(a.value, tree.Name)]
-            if not names or len(names) != len(arguments) or len(names) > 2:
-                raise UsageError(f"'{said(node, source)}': write {name}(REGIME) or {name}(REGIME, LAYER)")
-            return operands.of(name, names[0], names[1] if len(names) > 1 else None)
-        case tree.Call(name=name):
-            raise UsageError(f"a claim cannot speak of '{name}'. {did_you_mean(name, _WORDS)}")
-        case tree.Unary(operator="-", operand=inner):
-            return _scaled(_side(inner, operands, source), -1.0)
-        case tree.Unary(operator="+", operand=inner):
-            return _side(inner, operands, source)
-        case tree.Binary(operator="+" | "-" as sign, left=left, right=right):
-            a, b = _side(left, operands, source), _scaled(_side(right, operands, source), 1.0 if sign == "+" else -1.0)
-            return None if a is None or b is None else Pair(a.lower + b.lower, a.upper + b.upper)
-        case tree.Binary(operator="*" | "/" as sign, left=left, right=right):
-            a, b = _side(left, operands, source), _side(right, operands, source)
-            if a is None or b is None:
-                return None
-            if sign == "*" and _is_number(a):
-                a, b = b, a
-            if not _is_number(b) or (sign == "/" and b.lower.constant == 0):
-                raise UsageError(f"'{said(node, source)}': claims compare sums and multiples of expected figures")
-            factor = b.lower.constant
-            return _scaled(a, operator.truediv(1.0, factor) if sign == "/" else factor)
-        case _:
-            raise UsageError(f"'{said(node, source)}' is no figure a claim can compare")
+    def of(self, node: tree.Expression) -> Pair | None:
+        """The form; None where a regime has no such figure.
+
+        Raises:
+            InternalError: what the elaborator should have refused.
+        """
+        match node:
+            case tree.Number(value=value):
+                form = Linear(float(value))
+                return Pair(form, form)
+            case tree.Name(id=name):
+                return self._figure(name, ())
+            case tree.Call(name=name, arguments=arguments):
+                return self._figure(name, [a.value.id for a in arguments if isinstance(a.value, tree.Name)])
+            case tree.Subscript():
+                return self._entry(node, None)
+            case tree.Within(quantity=quantity, regime=regime):
+                return self._entry(quantity, regime.id)
+            case tree.Unary(operator=sign, operand=inner):
+                return _scaled(self.of(inner), -1.0 if sign == "-" else 1.0)
+            case tree.Binary(operator="+" | "-" as sign, left=left, right=right):
+                return _added([self.of(left), _scaled(self.of(right), 1.0 if sign == "+" else -1.0)])
+            case tree.Binary(operator="*" | "/" as sign, left=left, right=right):
+                a, b = self.of(left), self.of(right)
+                if sign == "*" and a is not None and not a.lower.terms:
+                    a, b = b, a
+                factor = b.lower.constant if b is not None else 0.0
+                return _scaled(a, 1 / factor if sign == "/" else factor)
+            case tree.Aggregate(letters=letters, body=body):
+                sets = [self.operands.letters[letter.id].labels for letter in letters]
+                names = [letter.id for letter in letters]
+                places = [{**self.at, **dict(zip(names, labels, strict=True))} for labels in product(*sets)]
+                return _added([replace(self, at=place).of(body) for place in places])
+            case _:
+                raise InternalError(f"a claim compares '{said(node, self.source)}'")
+
+    def _figure(self, name: str, given: Sequence[str]) -> Pair | None:
+        """`revenue(M1)`, `payments(M1, creator)`, `x(M1)`; the only regime's, where none is named."""
+        layers = [n for n in given if n in self.operands.layers and n not in self.operands.regimes]
+        named = [n for n in given if n not in layers]
+        regime = named[0] if named else self.operands.regimes[0]
+        if name not in OUTCOME_WORDS:
+            return self.operands.entry(name, regime, ())
+        return self.operands.of(name, regime, layers[0] if layers else None)
+
+    def _entry(self, node: tree.Subscript, regime: str | None) -> Pair | None:
+        words = [label_text(i) for i in node.indices if isinstance(i, tree.Name | tree.Number | tree.String)]
+        labels = [self.at.get(word, word) for word in words]
+        return self.operands.entry(node.name, regime or self.operands.regimes[0], labels)
 
 
 def said(node: tree.Node, source: Source) -> str:
@@ -204,13 +254,12 @@ def said(node: tree.Node, source: Source) -> str:
     return " ".join(source.text[node.span.start : node.span.end].split())
 
 
-def _number(value: float) -> Pair:
-    form = Linear(value)
-    return Pair(form, form)
-
-
-def _is_number(pair: Pair) -> bool:
-    return pair.lower is pair.upper and not pair.lower.terms
+def _added(pairs: Sequence[Pair | None]) -> Pair | None:
+    known = [pair for pair in pairs if pair is not None]
+    if len(known) < len(pairs):
+        return None
+    lower, upper = (sum((getattr(p, end) for p in known), ZERO) for end in ("lower", "upper"))
+    return Pair(lower, lower if all(p.lower is p.upper for p in known) else upper)
 
 
 def _scaled(pair: Pair | None, factor: float) -> Pair | None:

@@ -6,7 +6,7 @@ regimes share cancels before any number is found.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mechdsl import syntax_tree as tree
@@ -106,6 +106,7 @@ def compare(
     published: bool = False,
     seed: int = 0,
     label: str = "",
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Expected outcomes of all regimes, and verdicts.
 
@@ -118,14 +119,20 @@ def compare(
         published: whether the paper's theorems are looked at too.
         seed: of quasi-Monte Carlo.
         label: what sets this comparison apart from others beside it.
+        tell: told what is at work.
     """
-    made = {m.regime: _regime(m, registry, min(10 * tolerance, 1e-4)) for m in markets}
+    made = {}
+    for number, m in enumerate(markets, 1):
+        tell(f"{m.regime}: what is expected, {number} of {len(markets)} regimes")
+        made[m.regime] = _regime(m, registry, min(10 * tolerance, 1e-4))
     ready = {name: one for name, one in made.items() if isinstance(one, _Regime)}
     forms = {name: _forms(one) for name, one in ready.items()}
     everything = [f for own in forms.values() for f in own.values()]
     everything += [f for one in ready.values() for f in _table_forms(one)]
+    tell("all regimes: integrating over the types")
     found = estimates(markets[0], everything, tolerance / 10, seed=seed)
     sides = tuple(_side(one, forms[name], found) if isinstance(one, _Regime) else one for name, one in made.items())
+    tell("claims")
     verdicts = _verdicts(ready, claims, found, tolerance, published=published)
     return Comparison(markets[0].name, label, sides, verdicts, found.method, found.points)
 
@@ -249,6 +256,7 @@ def _verdicts(
     operands = Operands(
         {name: one.expected for name, one in ready.items()},
         {n: r for n, one in ready.items() if (r := _rent(one)) is not None},
+        {name: one.market for name, one in ready.items()},
     )
     why = _Why(ready)
     source = next(iter(ready.values())).market.source if ready else None

@@ -44,12 +44,14 @@ def claim_mistakes(
         markets: the regimes that could be made; without any, quantities are not looked up.
     """
     speech = _Speech.of(markets, regimes, layers)
+    decisions = {str(c.quantity.name) for m in markets for c in m.choices}
     for claim in claims:
         for chain in claim.parts:
             for operand in chain.operands:
-                yield from speech.mistakes(operand)
+                wrong = list(speech.mistakes(operand))
                 if len(regimes) > 1:
-                    yield from _unassigned(operand, regimes)
+                    wrong += _unassigned(operand, regimes, decisions)
+                yield from wrong or _incomparable(operand, decisions)
 
 
 def experiment_mistakes(
@@ -86,17 +88,52 @@ def _no_regime(name: str, span: Span, regimes: Sequence[str]) -> Diagnostic:
     return Diagnostic("M017", f"unknown regime '{name}'", span, did_you_mean(name, regimes))
 
 
-def _unassigned(node: tree.Expression, regimes: Sequence[str]) -> Iterator[Diagnostic]:
-    """A bare `revenue` in a claim of a file with several regimes."""
+def _unassigned(node: tree.Expression, regimes: Sequence[str], decisions: Collection[str]) -> Iterator[Diagnostic]:
+    """A bare `revenue` or `x[video]` in a claim of a file with several regimes."""
     match node:
-        case tree.Name(id=word) if word in OUTCOME_WORDS:
+        case tree.Name(id=word) if word in (*OUTCOME_WORDS, *decisions):
             hint = f"Say of which regime: {word}({regimes[0]})."
             yield Diagnostic("M017", f"'{word}' is that of every regime", node.span, hint)
+        case tree.Subscript():
+            hint = f"Say of which regime: {node.name}[...]({regimes[0]})."
+            yield Diagnostic("M017", f"'{node.name}' is that of every regime", node.span, hint)
         case tree.Unary():
-            yield from _unassigned(node.operand, regimes)
+            yield from _unassigned(node.operand, regimes, decisions)
         case tree.Binary():
-            yield from _unassigned(node.left, regimes)
-            yield from _unassigned(node.right, regimes)
+            yield from _unassigned(node.left, regimes, decisions)
+            yield from _unassigned(node.right, regimes, decisions)
+        case tree.Aggregate():
+            yield from _unassigned(node.body, regimes, decisions)
+
+
+def _incomparable(node: tree.Expression, decisions: Collection[str]) -> Iterator[Diagnostic]:
+    """What has no expectation that adds up from those of the outcomes: products of figures, functions, types."""
+    match node:
+        case tree.Number():
+            return
+        case tree.Unary(operator="+" | "-"):
+            yield from _incomparable(node.operand, decisions)
+        case tree.Binary(operator="+" | "-"):
+            yield from _incomparable(node.left, decisions)
+            yield from _incomparable(node.right, decisions)
+        case tree.Binary(operator="*" | "/" as sign, left=left, right=right) if _constant(right) or (
+            sign == "*" and (_constant(left), _constant(right)) != (None, None)
+        ):
+            yield from _incomparable(left, decisions)
+            yield from _incomparable(right, decisions)
+        case tree.Binary():
+            hint = "Compare expected figures, their sums and multiples: revenue(M1) - 2 * welfare(M1) >= 0."
+            yield Diagnostic("M018", "no expectation follows from those of its parts", node.span, hint)
+        case tree.Aggregate(operator="sum", where=None):
+            yield from _incomparable(node.body, decisions)
+        case tree.Name(id=word) | tree.Call(name=word) if word in (*OUTCOME_WORDS, *decisions):
+            return
+        case tree.Subscript(name=word) | tree.Within(quantity=tree.Subscript(name=word)) if word in decisions:
+            return
+        case _:
+            words = ", ".join((*OUTCOME_WORDS, *sorted(decisions)))
+            hint = f"A claim compares expected figures, their sums and multiples; figures are {words}."
+            yield Diagnostic("M018", "this is no figure that a claim can compare", node.span, hint)
 
 
 # ----------------------------------------------------------------------------------------------- what may be spoken of
@@ -292,7 +329,13 @@ def _axis_mistakes(axis: tree.Axis, market: Market) -> Iterator[Diagnostic]:
         return
     if name not in params:
         what = f" but {ROLES[market.declarations[name].quantity.role]}" if name in market.declarations else ""
-        yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), did_you_mean(name, params))
+        hint = did_you_mean(name, params)
+        if any(a.index_set.name == name for d in market.declarations.values() for a in d.letters):
+            what, hint = (
+                " but an index set",
+                f"Let a param say how many there are, 'index ... in {name} = 1..N', and vary N.",
+            )
+        yield Diagnostic("M010", f"'{name}' is no param{what}", at(name), hint)
         return
     quantity = market.declarations[name].quantity
     if len(labels) > len(quantity.sets):

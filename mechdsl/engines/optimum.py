@@ -103,9 +103,8 @@ class Compiled:
             options: Ipopt's own, on top of ours.
 
         Returns:
-            the solution, or how and where the search for it ended (`Status`). A cost of weight 0 counts as the limit
-            of a vanishing weight (`scaling.VANISHING` of the smallest positive one), which picks one of many
-            minimisers.
+            the solution, or how and where the search for it ended (`Status`). Where costs have weight 0, it is what
+            optima tend to as these costs vanish together (`costless`), which picks one of many minimisers.
 
         Raises:
             ValueError: a parameter is missing, of the wrong shape or not finite.

@@ -21,6 +21,8 @@ from typing import Any, Generic, TypeVar, cast
 
 __all__ = ["NoProcessError", "Processes", "processors"]
 
+AHEAD = 2  # pieces of work a process knows of
+
 Given = TypeVar("Given")
 Found = TypeVar("Found")
 
@@ -35,7 +37,7 @@ def processors() -> int:
 
 
 class Processes(Generic[Given, Found]):
-    """Some processes, from `with` to its end, each with a queue of its own; what a lost one leaves, the others take.
+    """Some processes, from `with` to its end, and one queue for all; what a lost one leaves, the others take.
 
     Args:
         function: what to apply.
@@ -44,7 +46,8 @@ class Processes(Generic[Given, Found]):
     """
 
     def __init__(self, function: Callable[[Given], Found], count: int, method: str = "spawn") -> None:
-        self._queues: dict[Connection, deque[tuple[Given, Future[Found]]]] = {}
+        self._queue: deque[tuple[Given, Future[Found]]] = deque()
+        self._at: dict[Connection, deque[tuple[Given, Future[Found]]]] = {}
         self._started: list[Any] = []
         context: Any = get_context(method)
         try:
@@ -54,7 +57,7 @@ class Processes(Generic[Given, Found]):
                     process = context.Process(target=_serve, args=(function, there), daemon=True)
                     process.start()
                     there.close()
-                    self._queues[here] = deque()
+                    self._at[here] = deque()
                     self._started.append(process)
         except BaseException:
             self._end()
@@ -67,54 +70,51 @@ class Processes(Generic[Given, Found]):
         self._end()
 
     def submit(self, given: Given) -> Future[Found]:
-        """Hand `given` to the process with the least to do. It must be small: nobody may be reading yet.
-
-        Raises:
-            NoProcessError: there is none.
-        """
+        """Queue `given`. It must be small: a process is told what comes next while it is still at work."""
         future: Future[Found] = Future()
-        self._hand(given, future)
+        self._queue.append((given, future))
+        self._feed()
         return future
 
     def first_done(self, waiting: Sequence[Future[Found]] = ()) -> Sequence[Future[Found]]:
         """Wait until some of what was handed over is done. What `function` raised, `result()` raises.
 
         Raises:
-            NoProcessError: by now, there is no process any more.
+            NoProcessError: there is no process any more.
         """
         done: list[Future[Found]] = []
         while not done:
-            busy = [connection for connection, queue in self._queues.items() if queue]
-            for connection in cast(list[Connection], wait(busy)):
+            self._feed()
+            if not self._at:
+                raise NoProcessError
+            for connection in cast(list[Connection], wait([c for c, work in self._at.items() if work])):
                 try:
                     found, error = connection.recv()
-                except (EOFError, OSError):
-                    self._lost(connection)
+                except (EOFError, OSError):  # it is gone
+                    self._queue.extendleft(reversed(self._at.pop(connection)))
+                    connection.close()
                     continue
-                _, future = self._queues[connection].popleft()
+                _, future = self._at[connection].popleft()
                 if error is None:
                     future.set_result(found)
                 else:
                     future.set_exception(error)
                 done.append(future)
+        self._feed()
         return done
 
-    def _hand(self, given: Given, future: Future[Found]) -> None:
-        if not self._queues:
-            raise NoProcessError
-        connection = min(self._queues, key=lambda c: len(self._queues[c]))
-        self._queues[connection].append((given, future))
-        with suppress(OSError):  # it is gone, as `first_done` will find
-            connection.send(given)
-
-    def _lost(self, connection: Connection) -> None:
-        for given, future in self._queues.pop(connection):
-            self._hand(given, future)
-        connection.close()
+    def _feed(self) -> None:
+        """One piece of work for everybody, and the next, so that nobody waits for this process."""
+        for most in range(1, AHEAD + 1):
+            for connection, work in self._at.items():
+                if self._queue and len(work) < most:
+                    work.append(self._queue.popleft())
+                    with suppress(OSError):  # it is gone, as `first_done` will find
+                        connection.send(work[-1][0])
 
     def _end(self) -> None:
         """What they are at is of no use any more; it would only be waited for."""
-        for connection in self._queues:
+        for connection in self._at:
             connection.close()
         for process in self._started:
             process.terminate()

@@ -174,6 +174,8 @@ class Monotone:
         form, t = self.form, self.form.linear
         if not (self.possible and np.all(np.isfinite(numbers.lower[self.own]))):
             return False
+        if any(w.min(initial=1.0) <= 0 for w in self.costs.weights(numbers)):
+            return False
         gained = [
             *((f.terms.rows, s * w) for f, s, w in zip(form.families, self.signs, numbers.weights, strict=True)),
             (t.rows, self.linear_sign * numbers.linear),

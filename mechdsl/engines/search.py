@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from mechdsl.engines.callbacks import Scales, Structure
 from mechdsl.engines.conditions import TINY, Barrier, Conditions, System
+from mechdsl.engines.costless import costless, least_of_free, plenty
 from mechdsl.engines.domain import Domain
 from mechdsl.engines.elastic import least_violation
-from mechdsl.engines.form import Form, Point
+from mechdsl.engines.form import Form, Numbers, Point
 from mechdsl.engines.gap import duality_gap, reach
 from mechdsl.engines.ipopt import Ipopt, Stopped
 from mechdsl.engines.linear import vertex
@@ -55,6 +56,8 @@ BESIDE = 1e-3  # of a bound, up to which a decision may belong at it
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
 FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
 TINY_OUTPUTS = "Outputs that hardly count are rounded up: they cost less than any digit shown."
+NO_OUTPUT = 1e-100  # outputs of others below which free ones do better without them
+COSTLESS = "Where costs are 0, it is what optima tend to as they vanish."
 PATH_ENDS = (1e-6, 1e-12, 1e-40, 1e-120, 1e-250)  # where the path's active set is read; it may show only further on
 
 
@@ -102,24 +105,35 @@ class Candidate:
 class Search:
     """One solve."""
 
-    def __init__(self, machine: Machine, parameters: Mapping[Quantity, Array], options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        parameters: Mapping[Quantity, Array],
+        options: Mapping[str, Any],
+        numbers: Numbers | None = None,
+    ) -> None:
         self.machine, self.parameters, self.options = machine, parameters, options
         self.form = machine.form
         self.stated = self.form.at(parameters)
-        self.numbers = self.stated
-        self.monotone = machine.monotone.holds(self.stated)
-        self.sized = self.monotone or machine.monotone.but_for_caps(self.stated)
+        self.numbers = self.stated if numbers is None else numbers
+        self.whole = numbers is None  # and not a part of the search for another
+        self.monotone = machine.monotone.holds(self.numbers)
+        self.sized = self.monotone or machine.monotone.but_for_caps(self.numbers)
         self.convex = machine.program.convex is True
-        if self.sized:  # vanishing weights in the place of zeros
-            self.numbers = vanishing(self.form, machine.costs, self.stated, machine.monotone.own)
         self.sense = 1.0 if machine.program.sense == "minimize" else -1.0
         self.iterations = 0
         self.last = np.clip(1.0, self.numbers.lower, self.numbers.upper)  # the last point looked at
 
     def run(self, start: Solution | None) -> Solution:
-        """The first candidate that is certified, or the best answer that all of them allow."""
+        """The limit where costs are 0; else the first candidate that is certified, or the best answer there is."""
         if np.any(self.numbers.lower > self.numbers.upper):
             return self.crossed()
+        if (limit := self.limit()) is not None:
+            return self.solution(limit, Status.OPTIMAL, COSTLESS)
+        return self.first_of_all(start)
+
+    def first_of_all(self, start: Solution | None) -> Solution:
+        """The first candidate that is certified; the best, if none is."""
         candidates: list[Candidate] = []
         near = self.from_solution(start) if start is not None and start.values else None
         for candidate in self.beside(near):
@@ -147,6 +161,40 @@ class Search:
                     return self.solution(candidate, Status.OPTIMAL, TINY_OUTPUTS)
                 candidates.append(candidate)
         return self.answer(candidates)
+
+    def limit(self) -> Candidate | None:
+        """What optima tend to as costs that are 0 vanish; None where none are, or it was not found.
+
+        Not found, they are costs of a vanishing share of the smallest positive one from then on.
+        """
+        form, machine, numbers = self.form, self.machine, self.stated
+        own = machine.monotone.own
+        free = costless(machine.costs, numbers, own) if self.monotone and self.whole else np.zeros(form.n, dtype=bool)
+        if not free.any():
+            return None
+        self.numbers = vanishing(form, machine.costs, numbers, own)
+        first = self.part(plenty(form, numbers, free))
+        if first.status is not Status.OPTIMAL:
+            return None
+        kept = form.columns(first.values)
+        kept = np.where(kept - numbers.lower < NO_OUTPUT, numbers.lower, kept)
+        last = self.part(least_of_free(form, machine.costs, numbers, free, own, kept))
+        if last.status is not Status.OPTIMAL:
+            return None
+        x = completed(form, numbers, form.columns(last.values))
+        multipliers = machine.conditions.auxiliary_multipliers(numbers, x, form.rows(first.multipliers))
+        guess = Guess(x, multipliers, (x > numbers.lower) & (x < numbers.upper), multipliers != 0)
+        vanished, self.numbers = self.numbers, numbers
+        found = self.judged(guess, None, Status.OPTIMAL, f"{first.method}; where costs are 0, {last.method}")
+        self.numbers = vanished
+        return found if found.worst <= CERTIFIED else None
+
+    def part(self, numbers: Numbers) -> Solution:
+        """The solution at other numbers, as a part of this search."""
+        part = Search(self.machine, self.parameters, self.options, numbers)
+        found = part.run(None)
+        self.iterations += part.iterations
+        return found
 
     def raised(self, sizes: Natural, floor: Array) -> Natural:
         """Lower bounds raised to outputs that cost next to nothing, and a start above them.
@@ -392,7 +440,7 @@ class Search:
 
         Prices that dwarf all costs would hide any error that is relative to them.
         """
-        spent = max(abs(verdict.objective), float(np.sum(self.machine.costs.volume(self.stated, x))))
+        spent = max(abs(verdict.objective), float(np.sum(self.machine.costs.volume(self.numbers, x))))
         loose = abs(verdict.slack_worth)
         if not loose > BELIEVABLE * spent:
             return verdict

@@ -7,6 +7,7 @@ What is known only by bounds takes two lines.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -261,6 +262,7 @@ def claim_blocks(comparison: Comparison) -> tuple[Block, ...]:
 
 # -------------------------------------------------------------------------------------------------------------- figure
 
+_TITLE = 30  # letters a line of a regime's title
 _SUFFIXES = (".png", ".svg", ".pdf")
 _PANELS = (("revenue", "Expected revenue"), ("welfare", "Expected welfare"), ("information_rent", "Information rent"))
 
@@ -284,16 +286,19 @@ def draw(comparisons: Sequence[Comparison], path: str | Path) -> None:
     if not panels:
         raise UsageError("there is no figure to draw: no regime has an expected revenue or welfare")
     with matplotlib.rc_context({"svg.hashsalt": "mechdsl", "font.size": 10}):
-        height = 1.2 + 0.36 * len(sides)
+        titles = [_titled(h, s) for h, (_, s) in zip(heads, sides, strict=True)]
+        height = 1.2 + sum(max(0.36, 0.17 * (title.count("\n") + 1)) for title in titles)
         figure = figure_module.Figure(figsize=(3.4 * len(panels), height), layout="constrained")
         axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for place, (axis, (name, title)) in enumerate(zip(axes, panels, strict=True)):
             _panel(axis, [s.figures.get(name) for _, s in sides])
             axis.set_title(title, loc="left", fontsize=10)
             if not place:
-                axis.set_yticks(range(len(sides)), [_titled(h, s) for h, (_, s) in zip(heads, sides, strict=True)])
+                axis.set_yticks(range(len(sides)), titles, parse_math=False)
                 axis.invert_yaxis()
-        figure.suptitle(sides[0][1].market.title or comparisons[0].name, x=0.01, ha="left", fontsize=11)
+        figure.suptitle(
+            sides[0][1].market.title or comparisons[0].name, x=0.01, ha="left", fontsize=11, parse_math=False
+        )
         try:
             figure.savefig(path, dpi=200, metadata={"Date": None} if Path(path).suffix == ".svg" else None)
         except OSError as error:
@@ -301,7 +306,7 @@ def draw(comparisons: Sequence[Comparison], path: str | Path) -> None:
 
 
 def _titled(head: str, side: Side) -> str:
-    return f"{head}  {side.market.regime_title}".rstrip()
+    return textwrap.fill(f"{head}  {side.market.regime_title}".rstrip(), _TITLE, break_long_words=False)
 
 
 def _panel(axis: Any, figures: Sequence[Figure | None]) -> None:

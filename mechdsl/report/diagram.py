@@ -15,12 +15,13 @@ from mechdsl.report.formulas import text
 
 __all__ = ["Arrow", "Box", "Diagram", "diagram", "standalone_svg", "svg"]
 
+_NO_PART = "no contract here"
 _LINE, _PAD, _GAP, _ASIDE, _LETTER, _LANE = 17, 10, 58, 28, 7.1, 22
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A layer: its place, its name, and what it wants, knows and chooses."""
+    """A layer: its place, its name, and what it wants, knows and chooses; `faint` where it stands by."""
 
     x: float
     y: float
@@ -28,6 +29,7 @@ class Box:
     height: float
     name: str
     lines: tuple[str, ...]
+    faint: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,10 @@ def diagram(market: Market) -> Diagram:
     """The market's layers and contracts."""
     links = _links(market)
     depth = _depths([layer.name for layer in market.layers], links)
-    rows = [
-        [layer for layer in market.layers if depth[layer.name] == level] for level in range(max(depth.values()) + 1)
-    ]
-    texts = {layer.name: _lines_of(layer, market) for layer in market.layers}
+    idle = market.bystanders
+    ordered = sorted(market.layers, key=lambda layer: layer.name in idle)  # bystanders to the right
+    rows = [[layer for layer in ordered if depth[layer.name] == level] for level in range(max(depth.values()) + 1)]
+    texts = {y.name: (*_lines_of(y, market), *((_NO_PART,) if y.name in idle else ())) for y in market.layers}
     widths = {n: max(map(len, (_head(market.layer(n)), *found))) * _LETTER + 2 * _PAD for n, found in texts.items()}
     across = max(sum(widths[y.name] for y in row) + _ASIDE * (len(row) - 1) for row in rows)
     label_room = max((len(link.label) for link in links), default=0) * _LETTER
@@ -79,7 +81,7 @@ def diagram(market: Market) -> Diagram:
         for layer in row:
             found = texts[layer.name]
             height = (len(found) + 1) * _LINE + 2 * _PAD
-            boxes[layer.name] = Box(left, top, widths[layer.name], height, _head(layer), found)
+            boxes[layer.name] = Box(left, top, widths[layer.name], height, _head(layer), found, layer.name in idle)
             left += widths[layer.name] + _ASIDE
         top += max(boxes[y.name].height for y in row) + _GAP
     arrows = tuple(_arrows(links, boxes, depth, across))
@@ -162,7 +164,10 @@ def _alt(market: Market) -> str:
         f"{o.layer} {o.sense}s {o.goal if isinstance(o.goal, str) else 'an objective of its own'}"
         for o in market.objectives
     ]
-    return f"Layers: {', '.join(_head(y) for y in market.layers)}. {'; '.join(said)}."
+    idle = market.bystanders
+    aside = f" Without a contract: {', '.join(idle)}." if idle else ""
+    named = ", ".join(_head(y) for y in market.layers if y.name not in idle)
+    return f"Layers: {named}. {'; '.join(said)}.{aside}"
 
 
 def svg(drawn: Diagram) -> str:
@@ -185,9 +190,9 @@ def svg(drawn: Diagram) -> str:
     for box in drawn.boxes:
         middle = box.x + box.width / 2
         place = f'x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{box.height:.1f}"'
-        parts.append(f'<rect class="box" {place} rx="5"/>')
+        parts.append(f'<rect class="box{" faint" if box.faint else ""}" {place} rx="5"/>')
         for n, line in enumerate((box.name, *box.lines)):
-            kind = "name" if n == 0 else "detail"
+            kind = "name" if n == 0 and not box.faint else "detail"
             y = box.y + _PAD + (n + 0.75) * _LINE
             parts.append(f'<text class="{kind}" x="{middle:.1f}" y="{y:.1f}">{escape(line)}</text>')
     return "".join([*parts, "</svg>"])
@@ -197,7 +202,7 @@ _STYLE = """
 .box{fill:#f6f8fa;stroke:#59636e;stroke-width:1.2}
 text{fill:#1f2328;font:13px system-ui,sans-serif;text-anchor:middle}
 .name{font-weight:700}.detail{fill:#59636e}.label{text-anchor:start;fill:#0a5bc4}
-.arrow{fill:none;stroke:#0a5bc4;stroke-width:1.5}.faint{stroke-dasharray:4 3}.head{fill:#0a5bc4}
+.arrow{fill:none;stroke:#0a5bc4;stroke-width:1.5}.faint{stroke-dasharray:4 3}.box.faint{fill:none}.head{fill:#0a5bc4}
 @media (prefers-color-scheme:dark){.box{fill:#1a2129;stroke:#9aa6b2}text{fill:#e6edf3}.detail{fill:#9aa6b2}
 .label{fill:#79b8ff}.arrow{stroke:#79b8ff}.head{fill:#79b8ff}}
 """

@@ -226,9 +226,11 @@ def _drawing(drawn: Diagram, caption: Line) -> list[str]:
         rf"{{\setlength{{\unitlength}}{{{_SCALE}pt}}\scriptsize\begin{{picture}}({drawn.width:.1f},{drawn.height:.1f})",
     ]
     for box in drawn.boxes:
-        words = r"\\".join([rf"\textbf{{{latex_text(box.name)}}}", *(latex_text(text) for text in box.lines)])
+        head = latex_text(box.name) if box.faint else rf"\textbf{{{latex_text(box.name)}}}"
+        words = r"\\".join([head, *(latex_text(text) for text in box.lines)])
         inner = rf"\makebox({box.width:.1f},{box.height:.1f}){{\shortstack{{{words}}}}}"
-        lines.append(rf"\put{at(box.x, box.y + box.height)}{{\framebox({box.width:.1f},{box.height:.1f}){{}}}}")
+        frame = r"\dashbox{4}" if box.faint else r"\framebox"
+        lines.append(rf"\put{at(box.x, box.y + box.height)}{{{frame}({box.width:.1f},{box.height:.1f}){{}}}}")
         lines.append(rf"\put{at(box.x, box.y + box.height)}{{{inner}}}")
     for arrow in drawn.arrows:
         for number, ((x, y), (u, v)) in enumerate(zip(arrow.corners, arrow.corners[1:], strict=False), 2):

@@ -96,6 +96,7 @@ html:has(>.mechdsl.page){color-scheme:light dark;background:#fff;scroll-padding-
 .mechdsl .diagram .label{text-anchor:start;fill:var(--link)}
 .mechdsl .diagram .arrow{fill:none;stroke:var(--link);stroke-width:1.5}
 .mechdsl .diagram .faint{stroke-dasharray:4 3}
+.mechdsl .diagram .box.faint{fill:none}
 .mechdsl .diagram .head{fill:var(--link)}
 .mechdsl .picture{margin:1rem 0}
 .mechdsl .picture img{display:block;max-width:100%;height:auto;background:#fff;border-radius:4px}

@@ -200,7 +200,7 @@ def payers(outcome: Outcome) -> list[str]:
 
 
 def accounts_sheet(market: Market, outcome: Outcome) -> Sheet:
-    """For every party, `received - paid + value - cost = utility`, adding up to welfare."""
+    """For every party, `received - paid + value - cost = utility`, adding up to welfare; none for idle bystanders."""
     parties = list(
         dict.fromkeys([*(y.name for y in market.layers), *(n for a in outcome.accounts for n in (a.payer, a.receiver))])
     )
@@ -209,10 +209,15 @@ def accounts_sheet(market: Market, outcome: Outcome) -> Sheet:
     values, costs = (
         [_sum([table[n]] if n in table else []) for n in parties] for table in (outcome.values, outcome.costs)
     )
-    utilities = [r - p + v - c for r, p, v, c in zip(received, paid, values, costs, strict=True)]
-    columns = [("received", received), ("paid", paid), ("value", values), ("cost", costs), ("utility", utilities)]
-    kept = [_column(title, column, summed=True) for title, column in columns if title == "utility" or any(column)]
-    return Sheet((IndexSet("accounts", tuple(parties)),), "", tuple(kept))
+    rows = [
+        (party, r, p, v, c, r - p + v - c)
+        for party, r, p, v, c in zip(parties, received, paid, values, costs, strict=True)
+        if party not in market.bystanders or any((r, p, v, c))
+    ]
+    named, *columns = zip(*rows, strict=True)
+    titled = zip(("received", "paid", "value", "cost", "utility"), columns, strict=True)
+    kept = [_column(title, column, summed=True) for title, column in titled if title == "utility" or any(column)]
+    return Sheet((IndexSet("accounts", named),), "", tuple(kept))
 
 
 def menu_sheet(market: Market, outcome: Outcome) -> Sheet:

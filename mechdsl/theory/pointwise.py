@@ -20,7 +20,7 @@ from mechdsl.theory.curvature import DATA, is_convex_program, ranges_of, variabl
 from mechdsl.theory.private_cost import pointwise_objective
 from mechdsl.theory.shape import without_cases
 
-__all__ = ["pointwise_program", "pointwise_step"]
+__all__ = ["for_a_solver", "pointwise_program", "pointwise_step"]
 
 
 def pointwise_program(
@@ -56,10 +56,10 @@ def pointwise_program(
         parameters=parameters,
         name="pointwise programme",
     )
-    return _for_a_solver(replace(program, convex=is_convex_program(program)))
+    return for_a_solver(replace(program, convex=is_convex_program(program)))
 
 
-def _for_a_solver(program: Optimum) -> Optimum:
+def for_a_solver(program: Optimum) -> Optimum:
     """`program` with what stands in cases of a decision as hinges, which engines know."""
     ranges = ranges_of(program, DATA)
     return replace(

@@ -21,6 +21,7 @@ from mechdsl.program import Optimum, Stages
 from mechdsl.structure import contract_chain
 from mechdsl.theory.curvature import curvature, is_convex_program, variables_of
 from mechdsl.theory.notation import free_name
+from mechdsl.theory.pointwise import for_a_solver
 from mechdsl.theory.private_cost import PrivateCost, pointwise_objective, private_cost, total
 from mechdsl.theory.procurement import DIRECT_WORDS, argument_misfit
 from mechdsl.theory.virtual_cost import reported_types, virtual_cost_of, virtual_costs
@@ -197,7 +198,7 @@ def first_stage(market: Market) -> Optimum:
         data=stage_data(market),
         name="what to promise",
     )
-    return replace(program, convex=is_convex_program(program))
+    return for_a_solver(replace(program, convex=is_convex_program(program)))
 
 
 def second_stage(market: Market) -> Optimum:
@@ -223,7 +224,7 @@ def second_stage(market: Market) -> Optimum:
         parameters=(*weights, *least.values(), *(q for q in elsewhere if q in found)),
         name="what to produce under the promise",
     )
-    return replace(program, convex=is_convex_program(program))
+    return for_a_solver(replace(program, convex=is_convex_program(program)))
 
 
 def _fixed(z: Quantity) -> Quantity:
