@@ -129,6 +129,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "shapes beyond reason": (law("beta(1e300, 1e-300) on [0, 1]"), "M040"),
     "a normal law all tail": (law("normal(0, 1e-150) on [1, 2]"), "M040"),
     "an experiment without end": (MARKET + "experiment e { vary d.video in 1..1000000000 by 0.0000001 }", "M091"),
+    "closing brackets without end": (HEAD + "let a = 1" + ") + 1" * 5_000, "M006"),
     "python in a value": (HEAD + "param p = lambda", "M010"),
     "python in a name of a file": (HEAD + "param p = csv(\"__import__('os').system('true')\")", "M080"),
 }

@@ -124,7 +124,9 @@ def stranger(place: Place) -> str | None:
         return STRANGERS[word]
     if place.token.type == "PATH":
         bound = word.rpartition(".")[2] in ("lo", "up", "fx", "l")
-        return "Bounds are stated with the decision: 'choose x[k] in [0, 10]'." if bound else None
+        if bound:
+            return "Bounds are stated with the decision: 'choose x[k] in [0, 10]'."
+        return "Nothing is assigned to: what is decided is a layer's, 'choose x[k] >= 0', what is given is a param."
     signs = [t.value for t in place.line[place.line.index(place.token) :]]
     if any(sign in signs for sign in (">=", "<=", "==", "<", ">")):
         return f"A requirement has a name: 'demand[k]: {_shown(place)}', 'constraint NAME: ...'."
