@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,17 +22,18 @@ from mechdsl.distributions import Distribution, Regularity
 from mechdsl.errors import Diagnostic, MechError, Span, UsageError
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity, quantities
-from mechdsl.market import Market, Model
+from mechdsl.market import Market, Model, alike
 from mechdsl.pipeline import mechanism, stated_report, unhandled
 from mechdsl.population.study import experiment_study
 from mechdsl.population.task import Task
 from mechdsl.program import Constraint, Program, optima
 from mechdsl.report.prose import text_prose
-from mechdsl.structure import Match, Registry, match
+from mechdsl.structure import Match, Registry, Structure, match
 from mechdsl.theory.change_of_variables import curvatures_in_either, is_convex_in_costs
 from mechdsl.theory.clashes import Clash, clash_of
 from mechdsl.theory.curvature import Curvature, ranges_of
 from mechdsl.theory.essential import Essential, essential
+from mechdsl.theory.pointwise import pointwise_program
 from mechdsl.theory.shape import shape
 
 if TYPE_CHECKING:
@@ -95,21 +97,24 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
     found = [*model.warnings, *_stuck(model)]
     decided: set[str] = set()
     looked: list[RegimeDiagnosis] = []
-    types: dict[tuple[str, Distribution], TypeDiagnosis] = {}
+    settings: list[_Setting] = []
     for name in regimes or tuple(model.markets):
         market = model.markets[name]
-        one, diagnostics = _regime(market, model.file, registry)
+        setting = next((one for one in settings if alike(one.market, market)), None)
+        if setting is None:
+            setting = _Setting(market, model.file)
+            settings.append(setting)
+        one, diagnostics = _regime(market, setting, registry)
         if deep:
             one = _deep(one)
             diagnostics += _deep_findings(one)
         looked.append(one)
         decided |= one.decided
         found += diagnostics
-        kinds = list(_types(market))
-        for kind in kinds:
-            types.setdefault((kind.name, kind.distribution), kind)
-        found += _type_findings(market, kinds)
-        found += _scales(market)
+    types: dict[tuple[str, Distribution], TypeDiagnosis] = {}
+    for kind in (kind for setting in settings for kind in setting.types):
+        types.setdefault((kind.name, kind.distribution), kind)
+    found += [diagnostic for setting in settings for diagnostic in setting.findings]
     found += _unused(model.file, decided)
     ordered = sorted(dict.fromkeys(found), key=lambda d: (d.span.start if d.span else -1, d.code))
     return Diagnosis(model, tuple(looked), tuple(types.values()), tuple(ordered))
@@ -118,40 +123,72 @@ def diagnose(model: Model, registry: Registry, regimes: Sequence[str] = (), *, d
 # ---------------------------------------------------------------------------------------------------------- a regime
 
 
-def _regime(market: Market, file: tree.File, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
+class _Setting:
+    """What regimes have in common that differ in contracts and objectives alone: it is looked at once for them all."""
+
+    def __init__(self, market: Market, file: tree.File) -> None:
+        self.market = market
+        self._posed: list[tuple[Structure, Any, Any, Derivation, Program]] = []
+        self.spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
+        self.curvatures = curvatures_in_either(market)
+        self.types = tuple(_types(market))
+        self.findings = (
+            *_curvature_findings(market, self.curvatures, self.spans),
+            *(d for c in market.constraints for d in _reach(market, c, self.spans.get(c.name))),
+            *_type_findings(market, self.types),
+            *_scales(market),
+        )
+
+    def posed(self, market: Market, structure: Structure) -> tuple[Derivation, Program]:
+        """What a structure makes of a regime; of regimes that differ in nothing it is asked about, once."""
+        for known, contracts, objectives, derivation, program in self._posed:
+            if known is structure and contracts == market.contracts and objectives == market.objectives:
+                return derivation, program
+        derivation = structure.derive(market)
+        program = structure.program(market, derivation)
+        self._posed.append((structure, market.contracts, market.objectives, derivation, program))
+        return derivation, program
+
+    @cached_property
+    def needed(self) -> Essential | None:
+        """Who is needed whatever the costs, by each demand alone."""
+        return essential(self.market)
+
+    @cached_property
+    def clash(self) -> Clash | None:
+        """What clashes where nothing is feasible though each demand by itself could be met."""
+        if (
+            self.needed is None
+            or self.needed.clash
+            or not any(_may_clash(self.market, c) for c in self.market.constraints)
+        ):
+            return None
+        return clash_of(pointwise_program(self.market), {})
+
+    @cached_property
+    def convex(self) -> bool:
+        """Whether the programme is convex in costs or in decisions, whatever their weights."""
+        return is_convex_in_costs(self.market)
+
+
+def _regime(market: Market, setting: _Setting, registry: Registry) -> tuple[RegimeDiagnosis, list[Diagnostic]]:
     matched = match(market, registry)
-    spans = {s.target.name: s.span for s in _statements(file) if isinstance(s, tree.ConstraintStatement)}
-    curvatures = curvatures_in_either(market)
-    found = [
-        *_curvature_findings(market, curvatures, spans),
-        *(d for c in market.constraints for d in _reach(market, c, spans.get(c.name))),
-    ]
     if matched.structure is None:
         problem = unhandled(market, matched, registry)
-        return RegimeDiagnosis(market, matched, curvatures), [*found, dataclasses.replace(problem, severity="warning")]
-    derivation = matched.structure.derive(market)
-    program = matched.structure.program(market, derivation)
-    needed, clash = _needed(market, program) if _is_direct(market) else (None, None)
-    if clash is not None:
+        return RegimeDiagnosis(market, matched, setting.curvatures), [dataclasses.replace(problem, severity="warning")]
+    derivation, program = setting.posed(market, matched.structure)
+    found: list[Diagnostic] = []
+    needed = setting.needed if _is_direct(market) else None
+    if needed is not None and setting.clash is not None:
+        clash, spans = setting.clash, setting.spans
+        needed = Essential((), (), needed.outputs, clash.named)
         span = next((spans[n] for n in (m.partition("[")[0] for m in clash.members) if n in spans), None)
         message = f"in regime '{market.regime}', {clash.named}"
         hint = f"No decision meets them all, whatever the types. {clash.way_out}"
         found.append(Diagnostic("M103", message, span, hint, "warning"))
-    convex = True if _is_direct(market) and is_convex_in_costs(market) else program.convex
-    diagnosis = RegimeDiagnosis(market, matched, curvatures, convex, needed, decided=_decided(program))
+    convex = True if _is_direct(market) and setting.convex else program.convex
+    diagnosis = RegimeDiagnosis(market, matched, setting.curvatures, convex, needed, decided=_decided(program))
     return diagnosis, [*found, *_failing_steps(market, derivation, convex is True)]
-
-
-def _needed(market: Market, program: Program) -> tuple[Essential | None, Clash | None]:
-    """Who is needed; and what clashes where nothing is feasible though each demand by itself could be met."""
-    found = essential(market)
-    if found is None or found.clash or not any(_may_clash(market, c) for c in market.constraints):
-        return found, None
-    first = next(iter(optima(program)), None)
-    clash = None if first is None else clash_of(first, {})
-    if clash is None:
-        return found, None
-    return dataclasses.replace(found, needed=(), never_idle=(), clash=clash.named), clash
 
 
 def _may_clash(market: Market, constraint: Constraint) -> bool:

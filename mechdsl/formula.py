@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 import sympy as sp
@@ -304,6 +305,7 @@ def entries(expression: sp.Basic, role: str | None = None) -> frozenset[sp.Expr]
     return frozenset(found)
 
 
+@lru_cache(maxsize=4096)  # asked of the same terms at every step of an analysis
 def quantities(expression: sp.Basic, role: str | None = None) -> frozenset[Quantity]:
     """All quantities that occur in `expression`, of one role if given."""
     return frozenset(q for q in expression.atoms(Quantity) if role is None or q.role == role)
@@ -417,12 +419,17 @@ def derivative(expression: sp.Expr, variable: sp.Expr) -> sp.Expr:
         for node in _outermost(expression, cast(Quantity, head))
     }
     outer = expression.xreplace(inner)
+    back = {symbol: node for node, symbol in inner.items()}
+    holding: dict[sp.Basic, list[sp.Expr]] = {symbol: [] for symbol in back}
+    for term in sp.Add.make_args(outer):  # of a long sum each symbol is in few terms
+        for symbol in term.free_symbols & back.keys():
+            holding[symbol].append(term)
     terms = []
-    for node, symbol in inner.items():
+    for symbol, node in back.items():
         # x^p / x is x^(p - 1): the same formula, and a number where x is 0.
-        slope = sp.powsimp(sp.diff(outer, symbol), combine="exp")
+        slope = sp.powsimp(sp.diff(sp.Add(*holding[symbol]), symbol), combine="exp")
         if slope != 0:
-            terms.append(slope.xreplace({s: n for n, s in inner.items()}) * _inner_derivative(node, variable))
+            terms.append(slope.xreplace(back) * _inner_derivative(node, variable))
     return sp.Add(*terms)
 
 
@@ -470,6 +477,7 @@ def _outermost(expression: sp.Basic, head: Quantity) -> list[sp.Expr]:
     return list(dict.fromkeys(n for a in expression.args for n in _outermost(a, head)))
 
 
+@lru_cache(maxsize=1024)  # the same sums stand in the programmes of regimes that differ in their goals alone
 def _inner_derivative(node: sp.Expr, variable: sp.Expr) -> sp.Expr:
     if isinstance(node, IndexProduct):
         # (prod f)' = (prod f) * sum(f'/f)

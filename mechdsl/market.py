@@ -30,6 +30,7 @@ __all__ = [
     "Objective",
     "PrivateType",
     "Signal",
+    "alike",
 ]
 
 
@@ -213,6 +214,26 @@ class Market:
         """The file's own description of a name, or the name."""
         known = self.declarations.get(name)
         return known.doc if known and known.doc else name
+
+
+def alike(one: Market, other: Market) -> bool:
+    """Whether two regimes state the same, in the same places, but for contracts, objectives and titles."""
+    parts = ("sets", "declarations", "types", "choices", "layers", "states", "commons", "constraints")
+    reported = (one.report is None) == (other.report is None)
+    return (
+        reported
+        and _places(one) == _places(other)
+        and all(getattr(one, part) == getattr(other, part) for part in parts)
+        and one.data.keys() == other.data.keys()
+        and all(np.array_equal(table, other.data[q], equal_nan=True) for q, table in one.data.items())
+    )
+
+
+def _places(market: Market) -> tuple[object, ...]:
+    """Where it is stated what the market is made of."""
+    declared = tuple(d.span for d in market.declarations.values())
+    stated = (*(layer.span for layer in market.layers), *(c.span for c in market.constraints))
+    return (*declared, *stated, *market.origins.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from mechdsl.elaborate import Override, elaborate
 from mechdsl.elaborate.functions import Function
 from mechdsl.elaborate.places import word_span
 from mechdsl.errors import Diagnostic, PluginError, Source, UsageError, did_you_mean
-from mechdsl.market import Market, Model
+from mechdsl.market import Market, Model, alike
 from mechdsl.outcome import Certificate, Outcome
 from mechdsl.program import Menu, Status, given, optima
 from mechdsl.structure import NEAREST, Match, Registry, Report, Structure, distance, match
@@ -86,9 +86,18 @@ def elaborated(
     Raises:
         MechError: with every mistake found; those of curvature in the regimes that have no other.
     """
-    from mechdsl.theory.faults import faults
+    from mechdsl.theory.faults import faults, stray_cases
 
-    return elaborate(file, source, folder, overrides, report, seed, families, faults, functions)
+    looked: list[Market] = []
+
+    def examined(market: Market) -> Iterable[Diagnostic]:
+        """Of regimes that differ in contracts and objectives alone, theory finds the same but in these."""
+        if any(alike(one, market) for one in looked):
+            return stray_cases(market)
+        looked.append(market)
+        return faults(market)
+
+    return elaborate(file, source, folder, overrides, report, seed, families, examined, functions)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

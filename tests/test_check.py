@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mechdsl import pipeline
+from mechdsl import check, pipeline
 from mechdsl.check import Diagnosis, diagnose
+from mechdsl.market import Market
 from mechdsl.report import diagnosis
 from mechdsl.report.json_report import to_text
 from mechdsl.report.terminal import console
 from mechdsl.structure import Registry, installed
+from mechdsl.theory.change_of_variables import curvatures_in_either
 
 TREE = Path(__file__).parent.parent
 GOOD = """
@@ -40,8 +43,8 @@ def registry() -> Registry:
     return installed()
 
 
-def look(text: str, registry: Registry) -> Diagnosis:
-    return diagnose(pipeline.parse(text), registry)
+def look(text: str, registry: Registry, regimes: Sequence[str] = ()) -> Diagnosis:
+    return diagnose(pipeline.parse(text), registry, regimes)
 
 
 def findings(text: str, registry: Registry) -> dict[str, str]:
@@ -270,3 +273,29 @@ def test_the_nearest_structures_come_first(stated: str, nearest: list[str], word
     assert len(told) == 5
     assert "broker" in told[-1] or any(line.startswith("broker") for line in told)
     assert said.hint.count("(contracts:") == 4
+
+
+def test_what_regimes_share_is_looked_at_once(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    regimes = "".join(
+        f"regime r{n} {{ objective platform: maximize {goal} {more} }}\n"
+        for n, (goal, more) in enumerate([("revenue", ""), ("welfare", ""), ("revenue", ""), ("revenue", "set d = 5")])
+    )
+    text = GOOD.replace("objective platform: maximize welfare\n", "") + regimes
+    looked: list[Market] = []
+
+    def counted(market: Market) -> object:
+        looked.append(market)
+        return curvatures_in_either(market)
+
+    monkeypatch.setattr(check, "curvatures_in_either", counted)
+    found = look(text, registry)
+    assert [market.regime for market in looked] == ["r0", "r3"]
+    monkeypatch.undo()
+    alone = [look(text, registry, regimes=[name]) for name in ("r0", "r1", "r2", "r3")]
+    for one, (by_itself,) in zip(found.regimes, (a.regimes for a in alone), strict=True):
+        assert one.match.structure is by_itself.match.structure
+        assert (one.essential, one.convex, one.decided) == (by_itself.essential, by_itself.convex, by_itself.decided)
+        assert {name: c.verdict for name, c in one.curvatures.items()} == {
+            name: c.verdict for name, c in by_itself.curvatures.items()
+        }
+    assert set(found.diagnostics) == {d for a in alone for d in a.diagnostics}

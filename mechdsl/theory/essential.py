@@ -25,6 +25,7 @@ __all__ = ["Essential", "essential", "output_names"]
 
 _SHOWN = 6
 _MOST = 60  # outputs; slopes are looked at for every pair of output and row
+_HELD = 500_000  # values of one formula, at the points looked at together
 _FAR = (1.0, 1e6)  # beyond the lower bound, where there is no cap
 _NEAR = (1e-100, 1e-200, 1e-300)  # outputs at which a slope is looked at, to see where it goes
 _TOLERANCE = 1e-9
@@ -82,7 +83,7 @@ def essential(market: Market) -> Essential | None:
     unmet = _unmet(market, rising)
     if unmet is not None:
         return Essential((), (), count, f"{unmet} cannot be met")
-    needed = [found for k, name in enumerate(names) if (found := _row_in_need(market, choices, rising, k, name))]
+    needed = list(_in_need(market, choices, rising, names))
     known = any(layer.value != 0 for layer in market.layers) or any(
         c.known != 0 or (c.type is None and c.layer.cost != 0) for c in costs
     )
@@ -129,18 +130,27 @@ def _included(market: Market, constraint: Constraint) -> npt.NDArray[np.bool_]:
     return where
 
 
-def _row_in_need(
-    market: Market, choices: list[Choice], rising: list[Constraint], own: int, name: str
-) -> tuple[str, str] | None:
-    """The first row that fails with this output at its lower bound and all others as high as they go."""
+def _in_need(
+    market: Market, choices: list[Choice], rising: list[Constraint], names: list[str]
+) -> Iterator[tuple[str, str]]:
+    """Each output with the first row that fails with it at its lower bound and all others as high as they go."""
     lowest = {q: low for q, (low, _) in _bounds(market).items()}
-    row = _failing(market, rising, [_with_own(point, choices, own, lowest) for point in _high(market)])
-    return None if row is None else (name, row)
+    high = _high(market)
+    for owns in _parts(len(names), max((int(np.prod(c.shape)) for c in rising), default=1)):
+        points = [_each_with_own(point, choices, lowest, owns) for point in high]
+        rows = _failing(market, rising, points, owns.shape)
+        yield from ((names[k], row) for k, row in zip(owns, rows, strict=True) if row is not None)
+
+
+def _parts(count: int, size: int) -> list[npt.NDArray[np.intp]]:
+    """The numbers below `count` in parts, of each of which `size` values can be held at once."""
+    most = max(1, _HELD // size)
+    return [np.arange(first, min(first + most, count)) for first in range(0, count, most)]
 
 
 def _unmet(market: Market, rising: list[Constraint]) -> str | None:
     """The first row that fails with all outputs as high as they go."""
-    return _failing(market, rising, _high(market))
+    return _failing(market, rising, _high(market), ())[0]
 
 
 def _high(market: Market) -> list[dict[Quantity, Array]]:
@@ -149,34 +159,39 @@ def _high(market: Market) -> list[dict[Quantity, Array]]:
     return [{q: np.where(np.isfinite(high), high, low + far) for q, (low, high) in bounds} for far in _FAR]
 
 
-def _failing(market: Market, rising: list[Constraint], points: list[dict[Quantity, Array]]) -> str | None:
-    """The first row that fails at both points, and either cannot move between them or has no room beyond."""
+def _failing(
+    market: Market, rising: list[Constraint], points: list[dict[Quantity, Array]], batch: tuple[int, ...]
+) -> list[str | None]:
+    """Of each point of the batch the first row that fails near and far out, without moving or without room beyond."""
     capped = all(np.isfinite(high).all() for _, high in _bounds(market).values())
+    found: list[str | None] = [None] * int(np.prod(batch))
     for constraint in rising:
         with np.errstate(all="ignore"):
-            near, far_out = (_slack(market, constraint, point) for point in points)
+            near, far_out = (np.broadcast_to(_slack(market, constraint, p), batch + constraint.shape) for p in points)
         short = _included(market, constraint) & (far_out < -_TOLERANCE) & (capped | (near == far_out))
-        if short.any():
-            place = np.argwhere(short)[0]
-            labels = [a.index_set.labels[int(p)] for a, p in zip(constraint.letters, place, strict=True)]
-            return f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
-    return None
+        for k, rows in enumerate(short.reshape(len(found), *constraint.shape)):
+            if found[k] is None and rows.any():
+                place = np.argwhere(rows)[0]
+                labels = [a.index_set.labels[int(p)] for a, p in zip(constraint.letters, place, strict=True)]
+                found[k] = f"{constraint.name}[{', '.join(labels)}]" if labels else constraint.name
+        if None not in found:
+            break
+    return found
 
 
-def _with_own(
-    point: dict[Quantity, Array], choices: list[Choice], own: int, value: dict[Quantity, Array]
+def _each_with_own(
+    point: dict[Quantity, Array], choices: list[Choice], value: dict[Quantity, Array], owns: npt.NDArray[np.intp]
 ) -> dict[Quantity, Array]:
-    """`point` with the output number `own` (counted through the choices) taken from `value`."""
+    """A copy of `point` for each of `owns`, the number of an output through the choices, that is taken from `value`."""
     found, start = dict(point), 0
     for choice in choices:
-        count = _count(choice)
-        if start <= own < start + count:
-            table = np.array(found[choice.quantity], dtype=np.float64)
-            table.reshape(-1)[own - start] = np.broadcast_to(value[choice.quantity], table.shape).reshape(-1)[
-                own - start
-            ]
-            found[choice.quantity] = table
-        start += count
+        quantity, size = choice.quantity, _count(choice)
+        table = np.broadcast_to(np.asarray(point[quantity], dtype=np.float64), (len(owns), *quantity.shape)).copy()
+        mine = np.flatnonzero((start <= owns) & (owns < start + size))
+        own = np.broadcast_to(value[quantity], quantity.shape).reshape(-1)[owns[mine] - start]
+        table.reshape(len(owns), size)[mine, owns[mine] - start] = own
+        found[quantity] = table
+        start += size
     return found
 
 
@@ -199,41 +214,46 @@ def _never_idle(
             continue
         price = derivative(cost.coefficient.xreplace(own_letters) if letters else cost.coefficient, entry)
         gains = [(c, derivative(c.left - c.right, entry)) for c in rising]
-        for k in range(_count(choice)):
-            if _grows(market, choices, (start + k, k), letters, price, gains, asking):
-                yield start + k
+        size = _count(choice) * max((int(np.prod(c.shape)) for c in rising), default=1)
+        for owns in _parts(_count(choice), size):
+            grown = _grows(market, choice, owns, letters, price, gains, asking)
+            yield from (start + int(k) for k in owns[grown])
         start += _count(choice)
 
 
 def _grows(
     market: Market,
-    choices: list[Choice],
-    place: tuple[int, int],
+    choice: Choice,
+    owns: npt.NDArray[np.intp],
     letters: tuple[Letter, ...],
     price: sp.Expr,
     gains: list[tuple[Constraint, sp.Expr]],
     asking: dict[str, npt.NDArray[np.bool_]],
-) -> bool:
-    own, k = place
+) -> npt.NDArray[np.bool_]:
+    """Of these entries of a choice, whether worth over cost grows without bound towards 0 in every row that asks."""
+    count, entries, at = len(owns), _count(choice), np.arange(len(owns))
     ratios: list[list[Array]] = []
     for others in (1.0, 2.0):  # a slope that depends on the others is not judged
         of_sizes = []
         for near in _NEAR:
             point = {c.quantity: np.full(c.quantity.shape, others) for c in market.choices}
-            point = _with_own(point, choices, own, {q: np.full(q.shape, near) for q in point})
-            values = {**market.data, **point}
+            little = {choice.quantity: np.full(choice.quantity.shape, near)}
+            values = {**market.data, **_each_with_own(point, [choice], little, owns)}
             with np.errstate(all="ignore"):
-                paid = np.reshape(evaluate(price, values, letters), -1)[k]
-                worth = [
-                    np.reshape(evaluate(gain, values, (*c.letters, *letters)), (int(np.prod(c.shape)), -1))[:, k][
-                        asking[c.name].reshape(-1)
-                    ]
-                    for c, gain in gains
-                ]
-                of_sizes.append(np.log(np.concatenate(worth)) - np.log(paid))
+                paid = np.broadcast_to(evaluate(price, values, letters), (count, *choice.quantity.shape))
+                cost = np.log(paid.reshape(count, entries)[at, owns])
+                worth = []
+                for c, gain in gains:
+                    whole = (count, *c.shape, *choice.quantity.shape)
+                    table = np.broadcast_to(evaluate(gain, values, (*c.letters, *letters)), whole)
+                    worth.append(table.reshape(count, -1, entries)[at, :, owns][:, asking[c.name].reshape(-1)])
+                of_sizes.append(np.log(np.concatenate(worth, axis=1)) - cost[:, np.newaxis])
         ratios.append(of_sizes)
     (first, second, third), again = ratios[0], ratios[1][2]
-    if not all(np.isfinite(r).all() for r in (first, second, third, again)) or not np.allclose(third, again):
-        return False
-    grown, still = second - first, third - second
-    return bool(((grown > 1e-6) & (still > grown * (1 - 1e-6))).all())
+    finite = np.logical_and.reduce([np.isfinite(r).all(axis=1) for r in (first, second, third, again)])
+    with np.errstate(all="ignore"):
+        steady = np.isclose(third, again).all(axis=1)
+        grown, still = second - first, third - second
+        rising = ((grown > 1e-6) & (still > grown * (1 - 1e-6))).all(axis=1)
+    found: npt.NDArray[np.bool_] = np.logical_and.reduce([finite, steady, rising])
+    return found

@@ -27,7 +27,7 @@ from mechdsl.theory.curvature import DATA, Curvature, curvature, fall, ranges_of
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.shape import shape
 
-__all__ = ["faults"]
+__all__ = ["faults", "stray_cases"]
 
 _WANTED = {">=": "concave", "<=": "convex", "==": "affine"}
 _REMEDY = {
@@ -46,10 +46,10 @@ def faults(market: Market) -> tuple[Diagnostic, ...]:
     Source: ours, tests/cases/bad; the conditions are those of `change_of_variables` and `pointwise`.
     """
     if not market.types and not market.constraints:
-        return tuple(_stray_cases(market))
+        return tuple(stray_cases(market))
     known = not _foreign(market) and not any(isinstance(private_cost(market, layer), str) for layer in market.layers)
     judge = _Judge(market, *((transformed_program(market), changes_of_variables(market)) if known else (None, ())))
-    return tuple(dict.fromkeys((*_of_constraints(judge), *_of_layers(judge), *_stray_cases(market))))
+    return tuple(dict.fromkeys((*_of_constraints(judge), *_of_layers(judge), *stray_cases(market))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _case_fault(market: Market, found: Curvature, place: Span | None) -> Diagnos
     return Diagnostic("M058", f"the cases of this `if` are not shown to be {found.wanted} together", place, hint)
 
 
-def _stray_cases(market: Market) -> Iterator[Diagnostic]:
+def stray_cases(market: Market) -> Iterator[Diagnostic]:
     """M058, where cases of a decision stand in what is no cost, value or constraint."""
     stray = [(a, c.span) for c in market.contracts for a in c.arguments.values() if isinstance(a, sp.Expr)]
     stray += [(o.goal, o.span) for o in market.objectives if isinstance(o.goal, sp.Expr)]
