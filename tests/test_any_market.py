@@ -387,3 +387,22 @@ objective wire: maximize revenue
     found = outcome(text)
     assert found.allocation["x"] == pytest.approx([1.9 / 1.8, 1], rel=1e-8)
     assert found.payments["writer"] == pytest.approx([2 * 1.9 / 1.8 - 1, 1], rel=1e-8)
+
+
+def test_a_cap_that_several_creators_of_one_domain_use_up() -> None:
+    # Demand and cap ask for the same sum: c * 1.5 * sqrt(x), 3 c x^2 and c are equal, the rest comes from the linear.
+    text = """
+market full "Three writers and one total"
+index n in writers = 1..3
+param rho[n] in [1, inf) = {1: 1.5, 2: 3, 3: 1}
+layer wire
+layer writer[n] { type c[n] ~ power(0.5) on [0.1, 1]  choose x[n] >= 0  cost c[n] * x[n]^rho[n] }
+demand: sum(n: x[n]) >= 3
+constraint cap: sum(n: x[n]) <= 3
+layer union { represents writer }
+contract wire -> union: direct
+objective wire: maximize welfare
+"""
+    found = outcome(text)
+    assert found.allocation["x"] == pytest.approx([4 / 9, 3**-0.5, 3 - 4 / 9 - 3**-0.5], rel=1e-9)
+    assert found.shadow_price["cap"] == pytest.approx(0, abs=1e-12)

@@ -65,17 +65,20 @@ def guessed(
     return Guess(np.where(low, numbers.lower, x), multipliers, here.free & ~low, active)
 
 
-def settle(conditions: Conditions, numbers: Numbers, guess: Guess, steps: int, tolerance: float) -> Guess:
+def settle(
+    conditions: Conditions, numbers: Numbers, guess: Guess, steps: int, tolerance: float, doubt: float = 0.0
+) -> Guess:
     """The solution of the conditions for the active set nearest to the guess; `error` says whether there is one.
 
     At most `steps` Newton steps. A row is dropped when the step makes its multiplier negative, taken in when it is
-    violated; a column is held at a bound when it crosses it, freed when its reduced cost has the wrong sign.
+    violated; a column is held at a bound when it crosses it, freed when its reduced cost has the wrong sign. Neither
+    counts below `doubt` times the error there still is: rows that others imply are violated as long as those are.
     """
     state = _Settling(conditions, numbers, guess)
     best, waited = replace(guess, error=float("inf")), 0
     for _ in range(steps + 1):
         system = state.system()
-        wrong = system.wrong(tolerance)
+        wrong = system.wrong(max(tolerance, doubt * system.error))
         if wrong is None and system.error <= tolerance:
             return state.guess(system.error)
         if wrong is None and system.error < 0.9 * best.error:

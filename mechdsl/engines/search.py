@@ -53,6 +53,7 @@ WIDE = 1e6  # spread of natural costs beyond which Ipopt's barrier cannot resolv
 BELIEVABLE = 1e-3  # of all costs, what may be paid for constraints that do not bind
 DEAR = 10.0  # times the objective, what all constraints may be worth before less is looked for
 BESIDE = 1e-3  # of a bound, up to which a decision may belong at it
+IMPLIED = 10.0  # times the error of those that imply them, violation up to which rows may be implied
 STEPS, NEAR_STEPS, PATH_STEPS = 60, 15, 300  # Newton steps: refining, from a neighbour, along the path
 FLOORS = (1e-260, 1e-60, 1e-16)  # shares of an optimum's cost that outputs too small to be found are raised to
 TINY_OUTPUTS = "Outputs that hardly count are rounded up: they cost less than any digit shown."
@@ -258,7 +259,8 @@ class Search:
                 if self.agrees(candidate, raw):
                     yield candidate
         lean = None if self.monotone else least_prices(self.machine.conditions, self.numbers, guess)
-        for candidate in self.settled(lean, STEPS, "Ipopt, refined at least prices") if lean is not None else ():
+        leaner = self.settled(lean, STEPS, "Ipopt, refined at least prices", IMPLIED) if lean is not None else ()
+        for candidate in leaner:
             if self.agrees(candidate, raw):
                 yield candidate
         if raw.worst > CERTIFIED and self.convex and self.form.smooth:
@@ -302,13 +304,13 @@ class Search:
         own = replace(guess, x=stopped.x, multipliers=stopped.multipliers)
         return min(read, self.judged(own, held, stopped.status, "Ipopt"), key=lambda c: c.worst)
 
-    def settled(self, guess: Guess, steps: int, method: str) -> Iterator[Candidate]:
+    def settled(self, guess: Guess, steps: int, method: str, doubt: float = 0.0) -> Iterator[Candidate]:
         """The refined guess, if the refinement gets anywhere."""
         conditions, numbers = self.machine.conditions, self.numbers
-        found = settle(conditions, numbers, guess, steps, EXACT)
+        found = settle(conditions, numbers, guess, steps, EXACT, doubt)
         if found.error < SOUND:
             lean = least_prices(conditions, numbers, found) if self.dear(found) else None
-            again = settle(conditions, numbers, lean, steps, EXACT) if lean is not None else found
+            again = settle(conditions, numbers, lean, steps, EXACT, IMPLIED) if lean is not None else found
             yield self.judged(again if again.error < SOUND else found, None, Status.OPTIMAL, method)
 
     def dear(self, found: Guess) -> bool:

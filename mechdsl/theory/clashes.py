@@ -197,7 +197,8 @@ class _Cuts:
     def body(self, x: Array) -> Array:
         """Left minus right side of every row of the constraints."""
         at = self.point(x)
-        every = _flat(evaluate(c.left - c.right, at, c.letters) for c in self.program.constraints)
+        with np.errstate(all="ignore"):  # what overflows is infinite, and is passed over
+            every = _flat(evaluate(c.left - c.right, at, c.letters) for c in self.program.constraints)
         return every[np.array(self.places, dtype=np.intp)] if self.places else np.zeros(0)
 
     def shortfall(self, x: Array) -> Array:
