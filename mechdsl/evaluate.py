@@ -15,7 +15,7 @@ import numpy.typing as npt
 import sympy as sp
 
 from mechdsl.errors import InternalError
-from mechdsl.formula import Entry, IndexProduct, IndexSum, Letter, Quantity, bound_apart
+from mechdsl.formula import Entry, IndexProduct, IndexSum, Letter, Quantity, bound_apart, quantities
 
 __all__ = ["Array", "evaluate"]
 
@@ -40,19 +40,13 @@ def evaluate(
         array of shape `(..., *(len(letter.index_set) for letter in letters))`; a condition gives booleans. NaN or
         infinite where the formula is undefined there.
     """
-    occurring = _quantities(expression)
+    occurring = quantities(expression)
     used = {q: v for q, v in values.items() if q in occurring}
     batch = np.broadcast_shapes(*(np.shape(v)[: np.ndim(v) - len(q.sets)] for q, v in used.items()))
     with np.errstate(divide="ignore", invalid="ignore"):  # what is undefined is NaN or infinite; the caller judges
         result = _value(expression, used, tuple(letters), len(batch))
     full: Array = np.broadcast_to(result, batch + tuple(len(letter.index_set) for letter in letters))
     return full
-
-
-@functools.lru_cache(maxsize=4096)
-def _quantities(expression: sp.Basic) -> frozenset[Quantity]:
-    """What occurs in a formula; remembered, for the same formulas are evaluated over and over."""
-    return frozenset(expression.atoms(Quantity))
 
 
 # Inside, every array has shape (*batch, *letters) with `batch` of a fixed rank, so that letters can be appended and

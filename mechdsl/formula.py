@@ -308,7 +308,16 @@ def entries(expression: sp.Basic, role: str | None = None) -> frozenset[sp.Expr]
 @lru_cache(maxsize=4096)  # asked of the same terms at every step of an analysis
 def quantities(expression: sp.Basic, role: str | None = None) -> frozenset[Quantity]:
     """All quantities that occur in `expression`, of one role if given."""
-    return frozenset(q for q in expression.atoms(Quantity) if role is None or q.role == role)
+    found = _quantities(expression)
+    return found if role is None else frozenset(q for q in found if q.role == role)
+
+
+@lru_cache(maxsize=1 << 16)
+def _quantities(expression: sp.Basic) -> frozenset[Quantity]:
+    """Remembered for every part: large formulas are made of few, and the same ones are asked for over and over."""
+    if isinstance(expression, Quantity):
+        return frozenset((expression,))
+    return frozenset().union(*map(_quantities, expression.args))
 
 
 def precision_of(state: Quantity) -> Quantity:

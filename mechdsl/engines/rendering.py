@@ -115,8 +115,16 @@ class _Room:
         self.arguments: list[tuple[sp.Symbol, Quantity, Callable[[Array], Array] | None]] = []
         self.names: dict[str, Any] = {}
         self._known: dict[Any, sp.Symbol] = {}
+        self._seen: dict[tuple[Any, Scope], Any] = {}
 
     def array(self, node: Any, scope: Scope) -> Any:
+        """The formula as an expression in arrays; its parts, of which there may be few, are looked at once."""
+        key = (node, scope)
+        if key not in self._seen:
+            self._seen[key] = self._array(node, scope)
+        return self._seen[key]
+
+    def _array(self, node: Any, scope: Scope) -> Any:
         if node.is_Number or isinstance(node, sp.NumberSymbol | sp.logic.boolalg.BooleanAtom):
             return node
         if not (quantities(node) & self.inputs):

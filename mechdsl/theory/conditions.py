@@ -231,11 +231,9 @@ def _bound(expression: sp.Expr) -> list[Letter]:
 
 def _tidy(expression: sp.Expr) -> sp.Expr:
     """`x^a / x` as `x^(a - 1)`, and `sum(k: [k = home[n]] f(k))` as `f(home[n])`, in every term and inside sums."""
-    if isinstance(expression, IndexSum):
-        return _picked(IndexSum(_tidy(expression.body), expression.letters, expression.where))
-    if isinstance(expression, sp.Add | sp.Mul):
-        expression = expression.func(*(_tidy(a) for a in expression.args))
-    return sp.powsimp(expression)
+    inner = {nested for s in expression.atoms(IndexSum) for nested in s.body.atoms(IndexSum)}
+    tidied = {s: _picked(s.func(_tidy(s.body), s.letters, s.where)) for s in expression.atoms(IndexSum) - inner}
+    return sp.powsimp(expression.xreplace(tidied))
 
 
 def _picked(node: IndexSum) -> sp.Expr:
