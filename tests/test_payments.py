@@ -13,6 +13,7 @@ from mechdsl import pipeline
 from mechdsl.elaborate import Override, elaborate
 from mechdsl.outcome import Outcome
 from mechdsl.structure import installed
+from mechdsl.theory.payments import surely_within
 
 GOOD = Path(__file__).parent / "cases" / "good"
 REGISTRY = installed()
@@ -93,6 +94,30 @@ def test_randomised_payments_are_near_and_reproducible() -> None:
     assert first.payments["creator"] == again.payments["creator"]
     assert first.payments["creator"] != exact.payments["creator"]
     assert first.payments["creator"] == pytest.approx(float(exact.payments["creator"]), rel=0.1)
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 40])
+def test_draws_that_all_miss_a_drop_are_not_called_biased(trials: int) -> None:
+    """A unit is bought while it costs less than 4.45, what it costs elsewhere and what is paid; most draws say 5."""
+    found = outcome(f"""
+market one "One creator, and a market beside it"
+layer platform {{ choose z in [0, 1]  cost 4.45 * z }}
+layer creator {{ type c ~ uniform(0.3, 5)  choose x in [0, 1]  cost c * x }}
+constraint whole: x + z >= 1
+contract platform -> creator: direct(payment = randomized, trials = {trials})
+objective platform: maximize welfare
+report c = 0.3
+""")
+    hits = round((5 - float(found.payments["creator"])) / 4.7 * trials)
+    assert found.payments["creator"] == pytest.approx(5 - 4.7 * hits / trials, rel=1e-6)
+    assert hits == 0 or trials >= 3  # the first two draws miss it
+
+
+def test_means_of_draws_stray_no_further_than_is_said() -> None:
+    draws = np.random.default_rng(4).integers(0, 2, (50_000, 12))
+    worst = np.max(np.abs(draws.mean(axis=1) - 0.5))
+    assert 0.4 < worst <= surely_within(1.0, 12) < 0.8
+    assert surely_within(3.0, 12) == pytest.approx(3 * 5 / np.sqrt(4 * 12), rel=0.15)  # of a fair coin: five sigma
 
 
 def test_known_costs_of_creator_and_platform_are_paid_and_weighed() -> None:

@@ -24,7 +24,15 @@ from mechdsl.structure import Report
 from mechdsl.theory.change_of_variables import is_convex_in_costs
 from mechdsl.theory.conditions import participation_step, truthtelling_step
 from mechdsl.theory.envelope import cost_payment_step
-from mechdsl.theory.payments import Affine, Paid, cost_payments, envelope_payments, many_errors, randomized_payments
+from mechdsl.theory.payments import (
+    UNBIASED,
+    Affine,
+    Paid,
+    cost_payments,
+    envelope_payments,
+    randomized_payments,
+    surely_within,
+)
 from mechdsl.theory.private_cost import private_cost
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, money_scale, participation_check, screening_checks
 
@@ -146,14 +154,9 @@ def _unbiased(mechanism: Mechanism, report: Report, outcome: Outcome, affine: Af
     """The randomised payments against those they estimate."""
     drawn, exact = _paid(mechanism, report, affine), envelope_payments(mechanism, report, affine)
     worst = max(float(np.max(np.abs(outcome.payments[n] - p))) for n, p in exact.payments.items())
-    many = many_errors(int(str(mechanism.market.contracts[0].arguments.get("trials", 100))))
-    detail = f"At most {many:.3g} standard errors off, as rare for so many trials as five were the error known."
-    return Check(
-        "randomised payments unbiased",
-        worst,
-        many * drawn.error + exact.error + GAIN_TOLERANCE * money_scale(outcome),
-        detail,
-    )
+    strays = surely_within(drawn.spread, int(str(mechanism.market.contracts[0].arguments.get("trials", 100))))
+    allowed = strays + exact.error + GAIN_TOLERANCE * money_scale(outcome)
+    return Check("randomised payments unbiased", worst, allowed, UNBIASED)
 
 
 def _paid(mechanism: Mechanism, report: Report, affine: Affine) -> Paid:

@@ -24,7 +24,7 @@ from mechdsl.outcome import Account, Check, Outcome
 from mechdsl.program import Solution, Status
 from mechdsl.structure import Report
 from mechdsl.theory.notation import Rule, free_name, highest, misreport
-from mechdsl.theory.payments import Paid, coefficients, many_errors
+from mechdsl.theory.payments import UNBIASED, Paid, coefficients, surely_within
 from mechdsl.theory.private_cost import PrivateCost, providers, total
 from mechdsl.theory.procurement import by_name, known_types, local_note, purchase_misfit, with_books
 from mechdsl.theory.screening_checks import GAIN_TOLERANCE, PAYMENT_TOLERANCE, SLACK_TOLERANCE, money_scale
@@ -176,7 +176,8 @@ def _randomized(mechanism: Mechanism, report: Report, own: float, trials: int, s
     rents = np.array([_along(mechanism, union, report, s) for s in draws])
     error = float(rents.std(ddof=1) / np.sqrt(trials)) if trials > 1 else np.inf
     method = f"randomised payment, {trials} trials, standard error {error:.2g}"
-    return Paid({union.layer.name: np.array(own + rents.mean())}, error, method)
+    apart = abs(_along(mechanism, union, report, 0.0) - _along(mechanism, union, report, 1.0))
+    return Paid({union.layer.name: np.array(own + rents.mean())}, error, method, apart)
 
 
 # ------------------------------------------------------------------------------------------------------------- outcome
@@ -330,14 +331,9 @@ def _unbiased(mechanism: Mechanism, union: Union, report: Report, outcome: Outco
     contract = replace(market.contracts[0], arguments={})
     exact = union_payment(replace(mechanism, market=replace(market, contracts=(contract,))), report)
     worst = abs(float(outcome.payments[union.layer.name]) - float(exact.payments[union.layer.name]))
-    many = many_errors(int(str(market.contracts[0].arguments.get("trials", 100))))
-    detail = f"At most {many:.3g} standard errors off, as rare for so many trials as five were the error known."
-    return Check(
-        "randomised payment unbiased",
-        worst,
-        many * drawn.error + exact.error + GAIN_TOLERANCE * money_scale(outcome),
-        detail,
-    )
+    strays = surely_within(drawn.spread, int(str(market.contracts[0].arguments.get("trials", 100))))
+    allowed = strays + exact.error + GAIN_TOLERANCE * money_scale(outcome)
+    return Check("randomised payment unbiased", worst, allowed, UNBIASED)
 
 
 # --------------------------------------------------------------------------------------------------------------- steps
