@@ -108,6 +108,36 @@ def test_multipliers_of_the_wrong_size_fail(solved: tuple[Mechanism, Report, Out
     assert "first-order conditions" in failed(certify(other, report, outcome))
 
 
+MISLEADING = """
+market drawn "What music buys of text changes at a cost of 0.727: Gauss-Kronrod sees nothing of it"
+index k, i in domains = {video, text, music, sports}
+param d[k] in [0, inf) = 1
+param rho[k] in [1, inf) = {video: 2, text: 1.2, music: 2, sports: 1.5}
+param mu[i, k] in [0, inf) = [[0.8, 0.3, 0.8, 0.85], [0.3, 0.8, 0.3, 0], [1, 0.8, 1, 0.1], [0.24, 0.3, 0, 0.1]]
+layer platform
+layer creator[k] {
+  type c[k] ~ {video: uniform(0.1, 1), text: uniform(0, 1), music: uniform(0.1, 1), sports: uniform(0.1, 4)}
+  choose x[k] >= 0
+  cost c[k] * x[k]^rho[k]
+}
+demand[k]: x[k] + sum(i: mu[i, k] * x[i]^0.85) >= d[k]
+contract platform -> creator: direct
+objective platform: maximize welfare
+report c = {video: 0.6041970802919708, text: 0.6666666666666666, music: 0.5, sports: 0.3}
+"""
+
+
+def test_a_quadrature_that_a_kink_misleads_looks_again() -> None:
+    run = pipeline.run(pipeline.parse(MISLEADING).markets["main"], installed())
+    assert run.mechanism is not None
+    assert run.outcome is not None
+    assert run.certificate is not None
+    assert not failed(run.certificate)
+    wrong = paid(run.outcome, lambda p: p + np.array([0, 1e-6, 0, 0]))  # as far off as it is misled
+    report = pipeline.stated_report(run.market)
+    assert "payments, integrated again" in failed(certify(run.mechanism, report, wrong))
+
+
 def test_prices_that_cancel_are_no_error() -> None:
     # One price for two sellers: what either row asks for it cancels. The sum is 0; what it is relative to is not.
     price = Quantity("price", (DOMAINS,), "open")
