@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tomllib
 from dataclasses import replace
@@ -182,6 +183,19 @@ def test_many_are_solved_in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     apart = batch.solve(given)
     assert apart.certified.all()
     np.testing.assert_allclose(apart.objective, alone.objective, rtol=1e-7)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
+def test_what_lost_processes_leave_is_solved_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    market = pipeline.parse(MARKET.format(**(PLAIN | {"cost": "max(x[k]^1.5, 2 * x[k] - 1)"}))).markets["main"]
+    batch = compile_batch(theory.pointwise_program(market))
+    quantity = batch.program.parameters[0]
+    monkeypatch.setattr("mechdsl.engines.batch.MANY", 3)
+    monkeypatch.setattr("mechdsl.engines.batch.processors", lambda: 2)
+    monkeypatch.setattr("threading.active_count", lambda: 1)
+    monkeypatch.setattr("mechdsl.engines.batch._elsewhere", lambda *given: os._exit(9))
+    found = batch.solve({quantity: np.random.default_rng(2).uniform(0.1, 1, (6, *quantity.shape))})
+    assert found.certified.all()
 
 
 def test_one_truth_about_how_it_is_compiled() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mechdsl.engines.processes import NoProcessError, Processes
+from mechdsl.errors import InternalError
 
 HERE = Path(__file__).parent
 
@@ -47,6 +48,13 @@ def ended(number: int) -> int:
     os._exit(number)
 
 
+def unsendable(number: int) -> object:
+    """A function made here; or an error that holds one."""
+    if number:
+        raise ValueError(lambda: number)
+    return lambda: number
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_answers_are_those_of_a_call(method: str) -> None:
     with Processes(square, 2, method) as work:
@@ -61,6 +69,16 @@ def test_what_is_raised_there_is_raised_here() -> None:
         with pytest.raises(ValueError, match="-4 has none"):
             future.result()
         assert answered(work, range(3)) == [0, 1, 1]  # it goes on
+
+
+def test_what_cannot_be_sent_is_said_in_words() -> None:
+    with Processes(unsendable, 1) as work:
+        futures = [work.submit(n) for n in (0, 1)]
+        while not all(future.done() for future in futures):
+            work.first_done()
+        for future, said in zip(futures, ("function: ", "lambda"), strict=True):
+            with pytest.raises(InternalError, match=said):
+                future.result()
 
 
 def test_what_a_lost_process_leaves_others_do(tmp_path: Path) -> None:

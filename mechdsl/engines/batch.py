@@ -21,7 +21,7 @@ from mechdsl.engines.batch_layout import Batchable, Refusal, batchable
 from mechdsl.engines.batch_machine import Loaded, compiled, machine_code
 from mechdsl.engines.cells import Cells, Vertices
 from mechdsl.engines.optimum import Compiled, compile_optimum
-from mechdsl.engines.processes import Processes, processors
+from mechdsl.engines.processes import NoProcessError, Processes, processors
 from mechdsl.engines.residuals import Residuals, Verdicts, judged_together
 from mechdsl.evaluate import Array, evaluate
 from mechdsl.formula import Quantity
@@ -406,12 +406,15 @@ def _solved(engine: Compiled, given: Sequence[Mapping[Quantity, Array]]) -> Sequ
     alone = multiprocessing.parent_process() is None and threading.active_count() == 1
     if workers < 2 or not alone or sys.platform != "linux":
         return _in_turn(engine, given)
-    with Processes(partial(_elsewhere, engine.program, given), workers, "fork") as beside:
-        cuts = [n * len(given) // workers for n in range(workers + 1)]
-        shares = [beside.submit(slice(*ends)) for ends in pairwise(cuts)]
-        while not all(share.done() for share in shares):
-            beside.first_done()
-        return [found for share in shares for found in share.result()]
+    cuts = [n * len(given) // workers for n in range(workers + 1)]
+    try:
+        with Processes(partial(_elsewhere, engine.program, given), workers, "fork") as beside:
+            shares = [beside.submit(slice(*ends)) for ends in pairwise(cuts)]
+            while not all(share.done() for share in shares):
+                beside.first_done()
+            return [found for share in shares for found in share.result()]
+    except NoProcessError:  # ended from outside: this one is left
+        return _in_turn(engine, given)
 
 
 def _elsewhere(program: Optimum, given: Sequence[Mapping[Quantity, Array]], share: slice) -> Sequence[Solution]:

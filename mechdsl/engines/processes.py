@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.resource_tracker import ensure_running
 from typing import Any, Generic, TypeVar, cast
 
+from mechdsl.errors import InternalError
+
 __all__ = ["NoProcessError", "Processes", "processors"]
 
 AHEAD = 2  # pieces of work a process knows of
@@ -138,8 +140,12 @@ def _serve(function: Callable[[Any], Any], connection: Connection) -> None:
             found = function(given)
         except Exception as raised:  # noqa: BLE001 - raised again where it was asked for
             error = raised
-        with suppress(OSError):  # nobody wants to know any more
+        try:
             connection.send((found, error))
+        except OSError:  # nobody wants to know any more
+            return
+        except Exception as unsaid:  # noqa: BLE001 - what cannot be sent is said in words
+            connection.send((None, InternalError(f"{error or type(found).__name__}: {unsaid}")))
 
 
 def _end_with(sentinel: int) -> None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import sympy as sp
 
 from mechdsl.derivation import Step
-from mechdsl.errors import InternalError
 from mechdsl.formula import (
     Entry,
     IndexProduct,
@@ -28,7 +27,7 @@ from mechdsl.formula import (
 from mechdsl.market import Layer, Market, PrivateType
 from mechdsl.program import Constraint, Optimum, Variable
 from mechdsl.theory.notation import Expectation, Others, Rule, free_name, misreport, own
-from mechdsl.theory.private_cost import private_cost
+from mechdsl.theory.private_cost import providers
 
 __all__ = ["KKT", "kkt", "kkt_step", "participation_step", "truthtelling_step"]
 
@@ -152,14 +151,7 @@ def kkt_step(program: Optimum) -> Step:
 
 def _screened(market: Market) -> list[tuple[Layer, PrivateType]]:
     """The layers whose type is private, with it."""
-    found = []
-    for layer in market.layers:
-        parts = private_cost(market, layer)
-        if isinstance(parts, str):
-            raise InternalError(parts)
-        if parts.type is not None:
-            found.append((layer, parts.type))
-    return found
+    return [(part.layer, part.type) for part in providers(market) if part.type is not None]
 
 
 def _rest(market: Market, private: PrivateType, letters: Sequence[Letter]) -> tuple[sp.Expr, ...]:
