@@ -19,6 +19,8 @@ from pathlib import Path
 from random import Random
 from types import MappingProxyType
 
+import mechdsl
+
 from . import markets, mutations, texts
 from .examine import Misdeed, examine
 from .guard import SECONDS, Breach, watched
@@ -30,6 +32,7 @@ __all__ = ["WAYS", "Tally", "made", "read", "signature", "try_one", "warm_up", "
 WAYS: Mapping[str, Callable[[Random], str]] = MappingProxyType(
     {"grammar": texts.generated, "mutation": mutations.mutated, "market": markets.market}
 )
+PACKAGE = Path(mechdsl.__file__).parent
 _SAVED_EVERY = 500
 _HANGING = 900.0  # seconds for a hundred inputs, after which the process is given up
 
@@ -105,7 +108,7 @@ def try_one(text: str, number: int, tally: Tally, kept: Path, look: Callable[[st
 def signature(error: BaseException) -> str:
     """Where it arose, and for a property that does not hold, which."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [f for f in frames if "mechdsl" in f.filename and "/fuzz/" not in f.filename]
+    ours = [f for f in frames if Path(f.filename).is_relative_to(PACKAGE)]
     last = (ours or frames)[-1]
     which = str(error)[:32] if isinstance(error, Misdeed) else ""
     return f"{type(error).__name__} {Path(last.filename).name}:{last.lineno} {which}".strip()
