@@ -62,7 +62,7 @@ class Folder:
         found: list[list[str]] = []
         try:
             for row in reader:
-                if any(cell.strip() for cell in row):
+                if any(map(str.strip, row)):
                     found.append(row)
                 if len(found) > most or reader.line_num > 4 * most + 10_000:
                     message = f"'{name}' has far more rows than it should: at most {most:,} are read"
